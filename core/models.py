@@ -1,0 +1,68 @@
+"""What every table shares: ids that sort by time, and foreign keys that can't cross tenants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.backends.ddl_references import Statement
+from django.db.models.constraints import BaseConstraint
+
+from core.ids import new_id
+
+
+class Row(models.Model):
+    """A table whose key is a UUIDv7."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+
+    class Meta:
+        abstract = True
+
+
+class SameTenant(BaseConstraint):
+    """A composite foreign key `(<field>, tenant)` → `(id, tenant)` of the referenced table.
+
+    With it the database itself refuses a row that points at another tenant's row. The referenced model needs a
+    unique constraint over `(id, tenant)`.
+    """
+
+    def __init__(self, *, field: str, to: str, name: str) -> None:
+        super().__init__(name=name)
+        self.field = field
+        self.to = to
+
+    def _sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> str:
+        quote = schema_editor.quote_name
+        state = model._meta.apps
+        target = state.get_model(self.to)
+        column = model._meta.get_field(self.field).column
+        return (
+            f"CONSTRAINT {quote(self.name)} FOREIGN KEY ({quote(column)}, {quote('tenant_id')}) "
+            f"REFERENCES {quote(target._meta.db_table)} ({quote('id')}, {quote('tenant_id')}) "
+            "DEFERRABLE INITIALLY DEFERRED"
+        )
+
+    def constraint_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> str:
+        return self._sql(model, schema_editor)
+
+    def create_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> Statement:
+        table = schema_editor.quote_name(model._meta.db_table)
+        return Statement("ALTER TABLE %(table)s ADD %(sql)s", table=table, sql=self._sql(model, schema_editor))
+
+    def remove_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> Statement:
+        table, name = schema_editor.quote_name(model._meta.db_table), schema_editor.quote_name(self.name)
+        return Statement("ALTER TABLE %(table)s DROP CONSTRAINT %(name)s", table=table, name=name)
+
+    def validate(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing to check in Python: services find every reference through the actor, the database guards the rest."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SameTenant) and self.deconstruct() == other.deconstruct()
+
+    __hash__ = BaseConstraint.__hash__
+
+    def deconstruct(self) -> Any:
+        path, args, kwargs = super().deconstruct()
+        return path, args, {**kwargs, "field": self.field, "to": self.to}
