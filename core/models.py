@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.db import models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -28,16 +28,14 @@ class SameTenant(BaseConstraint):
     unique constraint over `(id, tenant)`.
     """
 
-    def __init__(self, *, field: str, to: str, name: str) -> None:
+    def __init__(self, *, field: str, name: str) -> None:
         super().__init__(name=name)
         self.field = field
-        self.to = to
 
     def _sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> str:
         quote = schema_editor.quote_name
-        state = model._meta.apps
-        target = state.get_model(self.to)
-        column = model._meta.get_field(self.field).column
+        field = cast("models.ForeignKey[Any, Any]", model._meta.get_field(self.field))
+        column, target = field.column, field.related_model
         return (
             f"CONSTRAINT {quote(self.name)} FOREIGN KEY ({quote(column)}, {quote('tenant_id')}) "
             f"REFERENCES {quote(target._meta.db_table)} ({quote('id')}, {quote('tenant_id')}) "
@@ -65,4 +63,4 @@ class SameTenant(BaseConstraint):
 
     def deconstruct(self) -> Any:
         path, args, kwargs = super().deconstruct()
-        return path, args, {**kwargs, "field": self.field, "to": self.to}
+        return path, args, {**kwargs, "field": self.field}

@@ -1,0 +1,39 @@
+"""The figures that Prometheus reads, and the two doors to them: a listener of their own, or a token."""
+
+import hmac
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest, start_http_server
+
+SOCKETS = Gauge("conclave_sockets", "Sockets that are open now")
+FRAMES = Counter("conclave_frames_total", "Frames that clients sent", ["type"])
+EVENTS = Counter("conclave_events_total", "Events handed to sockets", ["type"])
+REFUSALS = Counter("conclave_refusals_total", "Errors that clients were answered", ["transport", "code"])
+REQUESTS = Counter("conclave_http_requests_total", "HTTP requests answered", ["method", "status"])
+REQUEST_SECONDS = Histogram("conclave_http_request_seconds", "Time from an HTTP request to its answer's end")
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def count_request(method: str, status: int, seconds: float) -> None:
+    """Note one answered HTTP request. A method that the client made up does not become a label."""
+    REQUESTS.labels(method if method in METHODS else "other", str(status)).inc()
+    REQUEST_SECONDS.observe(seconds)
+
+
+def listen(host: str, port: int) -> None:
+    """Serve the figures on their own address, in a thread of their own. Raises OSError where it is taken."""
+    start_http_server(port, addr=host)
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """The figures of the process that answers, for whoever brings METRICS_TOKEN; without the setting no such page."""
+    if not settings.METRICS_TOKEN:
+        return HttpResponseNotFound()
+    shown = request.headers.get("Authorization", "")
+    if not hmac.compare_digest(shown.encode(), f"Bearer {settings.METRICS_TOKEN}".encode()):
+        return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
+    return HttpResponse(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"})

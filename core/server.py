@@ -1,0 +1,196 @@
+"""Daphne with what it lacks: bounded frames and bodies, close codes that arrive, no trusted headers, an end in time."""
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
+from daphne.http_protocol import HTTPFactory, WebRequest
+from daphne.server import Server as Daphne
+from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
+from django.conf import settings
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.logger import globalLogBeginner
+
+from core import metrics
+from core.errors import Restart
+from core.health import health
+
+BODY_BYTES = 1024 * 1024
+"""An HTTP body above this is refused while it arrives; Twisted would put it on the disk, however long."""
+HANDSHAKE_SECONDS = 20
+"""Daphne's 5 s turn a storm of logins into refusals and so into the next storm."""
+PING_SECONDS = 10
+DRAIN_SECONDS = 5
+"""How long the ending process waits for answers under way."""
+HARD_STOP_SECONDS = 10
+"""After this it ends whatever still runs: a query that hangs must not hold a restart up."""
+BACKLOG = 1024
+PROBES = ("/livez", "/readyz")
+
+Application = Callable[..., Awaitable[None]]
+access = structlog.get_logger("conclave.access")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes any. Raises OSError where the address can't be had."""
+    family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+
+
+class Request(WebRequest):
+    """One HTTP request, whose body ends at BODY_BYTES."""
+
+    def gotLength(self, length: int | None) -> None:
+        self.received = 0
+        super().gotLength(length)
+        if length is not None and length > BODY_BYTES:
+            self._refuse()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self.received += len(data)
+        if self.received <= BODY_BYTES:
+            super().handleContentChunk(data)
+        else:
+            self._refuse()
+
+    def _refuse(self) -> None:
+        body = b'{"type": "about:blank", "title": "That is too large", "status": 413, "code": "too_large"}'
+        head = b"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/problem+json\r\nConnection: close\r\n"
+        transport = self.channel.transport
+        transport.write(head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        transport.loseConnection()
+
+
+class Socket(WebSocketProtocol):
+    """One WebSocket."""
+
+    counted = False
+
+    def onConnect(self, request: ConnectionRequest) -> Any:
+        if not request.headers.get("sec-websocket-protocol", "").isascii():
+            raise ConnectionDeny(code=400, reason="Sec-WebSocket-Protocol is not ASCII")
+        return super().onConnect(request)
+
+    def onOpen(self) -> None:
+        self.counted = True
+        metrics.SOCKETS.inc()
+        super().onOpen()
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        if self.counted:
+            metrics.SOCKETS.dec()
+        if hasattr(self, "server"):
+            super().onClose(wasClean, code, reason)
+
+    def serverSend(self, content: Any, binary: bool = False) -> None:
+        """Write a frame. autobahn's own sender holds answers to the limit meant for what clients send, and raises."""
+        if self.state == self.STATE_OPEN:
+            self.sendFrame(opcode=2 if binary else 1, payload=content if binary else content.encode())
+
+
+class SocketFactory(WebSocketFactory):
+    protocol = Socket
+
+
+class RequestFactory(HTTPFactory):
+    def buildProtocol(self, addr: Any) -> Any:
+        channel = super().buildProtocol(addr)
+        channel.requestFactory = Request
+        return channel
+
+
+class Server(Daphne):
+    """Serves one ASGI application on one socket that is listening already, until SIGTERM or SIGINT."""
+
+    def __init__(self, application: Application, listener: socket.socket, *, when_ready: Callable[[], None]) -> None:
+        super().__init__(
+            application,
+            endpoints=["inherited"],
+            action_logger=log_access,
+            websocket_timeout=-1,
+            websocket_connect_timeout=HANDSHAKE_SECONDS,
+            websocket_handshake_timeout=HANDSHAKE_SECONDS,
+            ping_interval=PING_SECONDS,
+            ping_timeout=PING_SECONDS,
+            application_close_timeout=DRAIN_SECONDS,
+            server_name="",
+        )
+        self.listener = listener
+        self.when_ready = when_ready
+
+    def run(self) -> None:
+        self.connections: dict[Any, dict[str, Any]] = {}
+        self.http_factory = RequestFactory(self)
+        self.ws_factory = SocketFactory(self, server="")
+        self.ws_factory.setProtocolOptions(
+            autoPingTimeout=self.ping_timeout,
+            allowNullOrigin=True,  # the application judges origins
+            openHandshakeTimeout=self.websocket_handshake_timeout,
+            maxFramePayloadSize=settings.SOCKET_FRAME_BYTES,
+            maxMessagePayloadSize=settings.SOCKET_FRAME_BYTES,
+            failByDrop=False,  # else 1007 and 1009 never arrive
+        )
+        globalLogBeginner.beginLoggingTo([lambda _event: None], redirectStandardIO=False, discardBuffer=True)
+        asyncio.set_event_loop(reactor._asyncioEventloop)
+        self.port = reactor.adoptStreamPort(self.listener.fileno(), self.listener.family, self.http_factory)
+        reactor.callLater(1, self.application_checker)
+        reactor.callLater(2, self.timeout_checker)
+        reactor.addSystemEventTrigger("before", "shutdown", self.drain)
+        reactor.callWhenRunning(self.when_ready)
+        reactor.run()
+
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+        """Daphne believes a `Daphne-Root-Path` header from anyone."""
+        return super().create_application(protocol, {**scope, "root_path": self.root_path})
+
+    def protocol_disconnected(self, protocol: Any) -> None:
+        """Daphne assumes that everything that goes had come; a handshake that fails early has not."""
+        if protocol in self.connections:
+            super().protocol_disconnected(protocol)
+
+    def drain(self) -> Deferred[None]:
+        """Take no more, tell every socket to come back, wait a little for answers under way, then end the rest."""
+        health.draining = True
+        hard_stop = threading.Timer(HARD_STOP_SECONDS, os._exit, (1,))
+        hard_stop.daemon = True
+        hard_stop.start()
+        self.listener.close()
+        self.port.stopListening()
+        for protocol, details in list(self.connections.items()):
+            if isinstance(protocol, Socket) and "disconnected" not in details:
+                protocol.handle_reply({"type": "websocket.close", "code": Restart.close})
+        return Deferred.fromFuture(asyncio.ensure_future(self._finish()))
+
+    async def _finish(self) -> None:
+        running = {task for each in self.connections.values() if (task := each.get("application_instance"))}
+        if running:
+            _, late = await asyncio.wait(running, timeout=DRAIN_SECONDS)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=1)
+
+
+def log_access(protocol: str, action: str, details: dict[str, Any]) -> None:
+    """One line an answer, never with the query: people put secrets there."""
+    path = details["path"].partition("?")[0]
+    if protocol == "http":
+        metrics.count_request(details["method"], details["status"], details["time_taken"])
+        if path not in PROBES:
+            access.info(
+                "http",
+                method=details["method"],
+                path=path,
+                status=details["status"],
+                ms=round(details["time_taken"] * 1000, 1),
+                bytes=details["size"],
+                peer=details["client"],
+            )
+    elif action != "connecting":
+        access.info(f"socket {action}", path=path, peer=details["client"])

@@ -1,0 +1,3 @@
+"""The HTTP root."""
+
+urlpatterns: list[object] = []
