@@ -177,3 +177,52 @@ SOCKET_BAD_FRAMES = env.number("SOCKET_BAD_FRAMES", 10, 1)
 SOCKET_ROOMS = env.number("SOCKET_ROOMS", 1_000, 1)
 HUB_SWEEP_SECONDS = env.factor("HUB_SWEEP_SECONDS", 5)
 DATABASE_THREADS = env.number("DATABASE_THREADS", 8, 1, 100)
+
+# --- Identity: allauth and SimpleJWT (accounts/) ---
+for _pair in JWT_KEYS:
+    if not _pair.partition(":")[0] or len(_pair.partition(":")[2]) < 32:
+        stop("JWT_KEYS", "not a list of kid:secret, each secret of 32 characters or more")
+SESSION_ENGINE = "accounts.sessions"
+MIDDLEWARE.append("accounts.guessing.GuessLimit")
+
+
+def _limit(amount: int, rest: str) -> str:
+    """A rate limit of allauth, `amount/rest`; none where RATE_LIMIT_FACTOR is 0."""
+    return f"{max(1, round(amount * RATE_LIMIT_FACTOR))}/{rest}" if RATE_LIMIT_FACTOR else ""
+
+
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_USER_DISPLAY = "accounts.adapter.display_name"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
+ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
+ACCOUNT_PASSWORD_RESET_BY_CODE_ENABLED = True
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = urlsplit(PUBLIC_URL).scheme
+ACCOUNT_RATE_LIMITS = {
+    "signup": _limit(20, "m/ip"),
+    "login": _limit(30, "m/ip"),
+    "confirm_email": _limit(1, "10s/key"),
+    "manage_email": _limit(10, "m/user"),
+    "reset_password": ",".join(filter(None, (_limit(20, "m/ip"), _limit(5, "m/key")))),
+    # The rest is on guessing, and stays whatever the factor.
+    "login_failed": "10/m/ip,5/300s/key",
+    "change_password": "5/m/user",
+    "reauthenticate": "10/m/user",
+    "reset_password_from_key": "20/m/ip",
+    "guess_code": "10/15m/key",
+}
+HEADLESS_ONLY = False
+HEADLESS_CLIENTS = ("browser", "app")
+HEADLESS_TOKEN_STRATEGY = "accounts.strategy.TokenStrategy"
+MFA_ADAPTER = "accounts.adapter.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+SIMPLE_JWT = {"ACCESS_TOKEN_LIFETIME": ACCESS_TOKEN_LIFETIME, "REFRESH_TOKEN_LIFETIME": REFRESH_TOKEN_LIFETIME}

@@ -1,0 +1,101 @@
+"""What is seen: every read of rooms and messages, actor first. Restates the table's `…_SEE` cells in SQL."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet
+
+from chat.models import Message, Room, RoomMember
+from core.errors import NotFound
+from tenants.actor import Actor
+from tenants.models import Membership, active_seat
+from tenants.permissions import Facts
+from tenants.roles import Posting, RoomKind, RoomRole, TenantRole
+
+INSIDE = Q(me__isnull=False)
+VISIBLE = INSIDE | Q(kind=RoomKind.OPEN)
+KNOWN = INSIDE | Q(kind__in=[RoomKind.OPEN, RoomKind.PRIVATE])
+ROOM_SEE = {
+    TenantRole.GUEST: INSIDE,
+    TenantRole.MEMBER: VISIBLE,
+    TenantRole.MODERATOR: VISIBLE,
+    TenantRole.ADMIN: KNOWN,
+    TenantRole.OWNER: KNOWN,
+}
+
+
+def _still_seated(actor: Actor) -> Exists:
+    """In the same statement as the content: the seat still counts, with the role the sight depends on."""
+    return Exists(Membership.objects.filter(active_seat(), pk=actor.seat, role=actor.role))
+
+
+def rooms_seen_by(actor: Actor) -> QuerySet[Room, Any]:
+    """The rooms whose existence the actor may know, each with `my_role`, `my_read` and `my_from` (null outside)."""
+    return (
+        Room.objects.filter(tenant=actor.tenant)
+        .annotate(me=FilteredRelation("members", condition=Q(members__seat=actor.seat)))
+        .filter(ROOM_SEE[actor.role], _still_seated(actor))
+        .annotate(my_role=F("me__role"), my_read=F("me__read_number"), my_from=F("me__visible_from"))
+    )
+
+
+def room_seen_by(actor: Actor, room: UUID) -> Any:
+    """The one room, or `NotFound` in the same words for what never existed."""
+    found = rooms_seen_by(actor).filter(pk=room).first()
+    if found is None:
+        raise NotFound("No such room.")
+    return found
+
+
+def room_read_by(actor: Actor, room: UUID) -> Any:
+    """A room that the actor is a member of, or `NotFound`; an open one, too, must be joined before it is read."""
+    found = rooms_seen_by(actor).filter(INSIDE, pk=room).first()
+    if found is None:
+        raise NotFound("No such room, or you are not a member of it.")
+    return found
+
+
+def messages_seen_by(actor: Actor) -> QuerySet[Message]:
+    """The messages the actor may read, of all their rooms, with their authors."""
+    return Message.objects.filter(
+        active_seat("room__members__seat__"),
+        tenant=actor.tenant,
+        room__members__seat=actor.seat,
+        number__gte=F("room__members__visible_from"),
+    ).select_related("author")
+
+
+def message_seen_by(actor: Actor, message: UUID) -> Message:
+    found = messages_seen_by(actor).filter(pk=message).first()
+    if found is None:
+        raise NotFound("No such message.")
+    return found
+
+
+def room_members(room: Room) -> QuerySet[RoomMember]:
+    """Those in a room that the actor was found to see: active seats only."""
+    return RoomMember.objects.filter(active_seat("seat__"), room=room).select_related("seat__user")
+
+
+def members_seen_by(actor: Actor, room: UUID) -> QuerySet[RoomMember]:
+    """The members of a room that the actor sees, in one statement with the actor's right to see them."""
+    seen = rooms_seen_by(actor).filter(pk=OuterRef("room"))
+    return RoomMember.objects.filter(
+        Exists(seen), active_seat("seat__"), room=room, tenant=actor.tenant
+    ).select_related("seat__user")
+
+
+def sharing_a_room(actor: Actor) -> Q:
+    """On `Membership`: oneself, and everyone with whom the actor has a room in common."""
+    mine = RoomMember.objects.filter(seat=actor.seat, room=OuterRef("room"))
+    return Q(pk=actor.seat) | Exists(RoomMember.objects.filter(Exists(mine), seat=OuterRef("pk")))
+
+
+def facts_of(room: Any) -> Facts:
+    """What the table asks about a room, from a row of `rooms_seen_by`."""
+    return Facts(
+        kind=RoomKind(room.kind),
+        room_role=RoomRole(room.my_role) if room.my_role else None,
+        posting=Posting(room.posting),
+        archived=room.archived_at is not None,
+    )

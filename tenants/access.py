@@ -1,0 +1,48 @@
+"""Builds the `Actor`: the one place where a person becomes someone in an organization."""
+
+from uuid import UUID
+
+from django.db.models import Q
+
+from core.errors import NoSeat
+from tenants.actor import Actor
+from tenants.models import Membership, active_seat
+from tenants.roles import TenantRole
+
+
+def actor_of(user: UUID, tenant: str) -> Actor:
+    """The person in the organization of this slug or id; `NoSeat` in the same words whether it exists or not."""
+    return _actor(Q(user_id=user) & _named(tenant))
+
+
+def reread(actor: Actor) -> Actor:
+    """The same seat as it is now; `NoSeat` if it no longer counts."""
+    return _actor(Q(pk=actor.seat))
+
+
+def _named(tenant: str) -> Q:
+    try:
+        return Q(tenant__slug=tenant) | Q(tenant_id=UUID(tenant))
+    except ValueError:
+        return Q(tenant__slug=tenant)
+
+
+def _actor(which: Q) -> Actor:
+    seat = Membership.objects.filter(which, active_seat()).select_related("tenant", "user").first()
+    if seat is None:
+        raise NoSeat
+    return actor_from(seat)
+
+
+def actor_from(seat: Membership) -> Actor:
+    """From a row just read under `active_seat`, with its tenant and user."""
+    return Actor(
+        user=seat.user_id,
+        display_name=seat.user.display_name,
+        tenant=seat.tenant_id,
+        slug=seat.tenant.slug,
+        seat=seat.pk,
+        role=TenantRole(seat.role),
+        seat_version=seat.version,
+        expires_at=seat.expires_at,
+    )
