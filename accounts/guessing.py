@@ -1,0 +1,44 @@
+"""Counts guesses at mailed codes before they are compared. allauth counts them in the session, where parallel ones slip by."""
+
+import hashlib
+
+from allauth.core.internal import ratelimit
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.deprecation import MiddlewareMixin
+
+GUESSED = frozenset(
+    {
+        "account_email_verification_sent",
+        "account_confirm_password_reset_code",
+        "account_confirm_login_code",
+        *(
+            f"headless:{client}:account:{name}"
+            for client in ("app", "browser")
+            for name in ("verify_email", "reset_password", "confirm_login_code")
+        ),
+    }
+)
+"""The views that take a code. The headless ones take it on GET too, in a header."""
+
+CODE_HEADERS = ("X-Email-Verification-Key", "X-Password-Reset-Key")
+
+
+class GuessLimit(MiddlewareMixin):
+    """So many codes per session and quarter of an hour, whatever RATE_LIMIT_FACTOR says."""
+
+    def process_view(self, request: HttpRequest, *_: object) -> HttpResponse | None:
+        match = request.resolver_match
+        if match is None or match.view_name not in GUESSED or not _is_guess(request):
+            return None
+        session = request.headers.get("X-Session-Token") or request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+        key = hashlib.sha256(session.encode()).hexdigest()
+        if ratelimit.consume(request, app="allauth.account", action="guess_code", key=key, limit_get=True):
+            return None
+        if match.view_name.startswith("headless:"):
+            return JsonResponse({"status": 429}, status=429)
+        return ratelimit.respond_429(request)
+
+
+def _is_guess(request: HttpRequest) -> bool:
+    return request.method == "POST" or any(name in request.headers for name in CODE_HEADERS)
