@@ -3,11 +3,13 @@
 import base64
 import hashlib
 import hmac
+from typing import cast
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
 from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import make_password
 from django.http import HttpRequest
 
@@ -26,8 +28,8 @@ class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return settings.OPEN_SIGNUP or hooks.signup_opened(request)
 
-    def set_password(self, user: User, password: str) -> None:
-        services.change_password(user, password, keep=self.request.session.session_key)
+    def set_password(self, user: AbstractBaseUser, password: str) -> None:
+        services.change_password(cast(User, user), password, keep=self.request.session.session_key)
 
     def send_account_already_exists_mail(self, email: str) -> None:
         """A new person's password is hashed; without the same work here the time would tell who has an account."""

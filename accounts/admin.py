@@ -19,7 +19,8 @@ class OperatorSite(admin.AdminSite):
     site_header = site_title = "Conclave, for operators"
 
     def has_permission(self, request: HttpRequest) -> bool:
-        return super().has_permission(request) and is_mfa_enabled(request.user)
+        user = request.user
+        return super().has_permission(request) and isinstance(user, User) and bool(is_mfa_enabled(user))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if not request.user.is_authenticated:
@@ -30,7 +31,9 @@ class OperatorSite(admin.AdminSite):
             return redirect("mfa_index")
         raise PermissionDenied
 
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def password_change(  # type: ignore[override]  # the stubs know only a page, not a redirect
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         return redirect("account_change_password")
 
 

@@ -1,6 +1,6 @@
 """REST: who I am, and where I am signed in."""
 
-from typing import ClassVar
+from typing import ClassVar, cast
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -71,7 +71,7 @@ class SessionView(APIView):
 
 def _credential(request: Request, *, signed_in: bool = False) -> Credential:
     """Whoever asks; `signed_in` keeps out tokens that were only given to a program."""
-    credential: Credential = request.auth
+    credential = cast(Credential, request.auth)
     if signed_in and not credential.is_login:
         raise Forbidden("Sign in for this: a token is not enough.")
     return credential

@@ -37,7 +37,8 @@ class GuessLimit(MiddlewareMixin):
             return None
         if match.view_name.startswith("headless:"):
             return JsonResponse({"status": 429}, status=429)
-        return ratelimit.respond_429(request)
+        page: HttpResponse = ratelimit.respond_429(request)
+        return page
 
 
 def _is_guess(request: HttpRequest) -> bool:

@@ -19,5 +19,5 @@ def record_login(request: HttpRequest, user: User, **_: Any) -> None:
 @receiver(post_save, sender=User)
 def end_logins_of_an_old_password(instance: User, created: bool, **_: Any) -> None:
     """`manage.py changepassword` and the like know no services; a raw password waits in `_password` while they save."""
-    if instance._password is not None and not created:
+    if getattr(instance, "_password", None) is not None and not created:
         end_logins(instance.logins.all())

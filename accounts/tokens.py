@@ -4,7 +4,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID, uuid5
 
 import jwt
@@ -62,13 +62,13 @@ class Keyring(TokenBackend):
 class Access(AccessToken):
     """Opens the API and the socket until it expires or its login ends."""
 
-    _token_backend: ClassVar = Keyring(ALGORITHM)
+    _token_backend: TokenBackend | None = Keyring(ALGORITHM)
 
 
 class Refresh(RefreshToken):
     """Opens the refresh endpoint. Number `counter` of a login is always the same text, so it need not be stored."""
 
-    _token_backend: ClassVar = Keyring(ALGORITHM)
+    _token_backend: TokenBackend | None = Keyring(ALGORITHM)
 
 
 @dataclass(frozen=True, slots=True)
