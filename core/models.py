@@ -64,3 +64,19 @@ class SameTenant(BaseConstraint):
     def deconstruct(self) -> Any:
         path, args, kwargs = super().deconstruct()
         return path, args, {**kwargs, "field": self.field}
+
+
+class IdempotencyKey(Row):
+    """A key that a credential used, for which request, and what that made. Never the request's content."""
+
+    credential = models.UUIDField()
+    key = models.CharField(max_length=255)
+    digest = models.CharField(max_length=64)
+    made = models.UUIDField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["credential", "key"], name="one_key_a_credential")]
+
+    def __str__(self) -> str:
+        return f"idempotency key {self.pk}"
