@@ -23,6 +23,7 @@ from core.health import health
 
 BODY_BYTES = 1024 * 1024
 """An HTTP body above this is refused while it arrives; Twisted would put it on the disk, however long."""
+REFUSAL_SECONDS = 2
 HANDSHAKE_SECONDS = 20
 """Daphne's 5 s turn a storm of logins into refusals and so into the next storm."""
 PING_SECONDS = 10
@@ -46,25 +47,34 @@ def listen(host: str, port: int) -> socket.socket:
 class Request(WebRequest):
     """One HTTP request, whose body ends at BODY_BYTES."""
 
+    received = 0
+    refused = False
+
     def gotLength(self, length: int | None) -> None:
-        self.received = 0
         super().gotLength(length)
         if length is not None and length > BODY_BYTES:
             self._refuse()
 
     def handleContentChunk(self, data: bytes) -> None:
         self.received += len(data)
-        if self.received <= BODY_BYTES:
-            super().handleContentChunk(data)
-        else:
+        if self.received > BODY_BYTES:
             self._refuse()
+        elif not self.refused:
+            super().handleContentChunk(data)
+
+    def process(self) -> Any:
+        return None if self.refused else super().process()
 
     def _refuse(self) -> None:
+        """Answer at once, then read on for a moment: who closes on unread data takes the answer back."""
+        if self.refused:
+            return
+        self.refused = True
         body = b'{"type": "about:blank", "title": "That is too large", "status": 413, "code": "too_large"}'
         head = b"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/problem+json\r\nConnection: close\r\n"
         transport = self.channel.transport
         transport.write(head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
-        transport.loseConnection()
+        reactor.callLater(REFUSAL_SECONDS, transport.loseConnection)
 
 
 class Socket(WebSocketProtocol):
@@ -87,6 +97,11 @@ class Socket(WebSocketProtocol):
             metrics.SOCKETS.dec()
         if hasattr(self, "server"):
             super().onClose(wasClean, code, reason)
+
+    def serverClose(self, code: int | None = None) -> None:
+        """Send a close frame. autobahn's own method refuses the codes below 3000 that servers need: 1011, 1012, 1013."""
+        if self.state == self.STATE_OPEN:
+            self.sendCloseFrame(code=1000 if code is None else code)
 
     def serverSend(self, content: Any, binary: bool = False) -> None:
         """Write a frame. autobahn's own sender holds answers to the limit meant for what clients send, and raises."""
@@ -138,6 +153,7 @@ class Server(Daphne):
         )
         globalLogBeginner.beginLoggingTo([lambda _event: None], redirectStandardIO=False, discardBuffer=True)
         asyncio.set_event_loop(reactor._asyncioEventloop)
+        self.listener.setblocking(False)
         self.port = reactor.adoptStreamPort(self.listener.fileno(), self.listener.family, self.http_factory)
         reactor.callLater(1, self.application_checker)
         reactor.callLater(2, self.timeout_checker)
