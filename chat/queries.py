@@ -8,8 +8,9 @@ from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet
 from chat.models import Message, Room, RoomMember
 from core.errors import NotFound
 from tenants.actor import Actor
-from tenants.models import Membership, active_seat
+from tenants.models import active_seat
 from tenants.permissions import Facts
+from tenants.queries import still_seated
 from tenants.roles import Posting, RoomKind, RoomRole, TenantRole
 
 INSIDE = Q(me__isnull=False)
@@ -24,17 +25,12 @@ ROOM_SEE = {
 }
 
 
-def _still_seated(actor: Actor) -> Exists:
-    """In the same statement as the content: the seat still counts, with the role the sight depends on."""
-    return Exists(Membership.objects.filter(active_seat(), pk=actor.seat, role=actor.role))
-
-
 def rooms_seen_by(actor: Actor) -> QuerySet[Room, Any]:
     """The rooms whose existence the actor may know, each with `my_role`, `my_read` and `my_from` (null outside)."""
     return (
         Room.objects.filter(tenant=actor.tenant)
         .annotate(me=FilteredRelation("members", condition=Q(members__seat=actor.seat)))
-        .filter(ROOM_SEE[actor.role], _still_seated(actor))
+        .filter(ROOM_SEE[actor.role], still_seated(actor))
         .annotate(my_role=F("me__role"), my_read=F("me__read_number"), my_from=F("me__visible_from"))
     )
 
@@ -47,9 +43,12 @@ def room_seen_by(actor: Actor, room: UUID) -> Any:
     return found
 
 
-def room_read_by(actor: Actor, room: UUID) -> Any:
-    """A room that the actor is a member of, or `NotFound`; an open one, too, must be joined before it is read."""
-    found = rooms_seen_by(actor).filter(INSIDE, pk=room).first()
+def room_read_by(actor: Actor, room: UUID, **also: Any) -> Any:
+    """A room that the actor is a member of, or `NotFound`; an open one, too, must be joined before it is read.
+
+    `also` annotates it, in the same statement.
+    """
+    found = rooms_seen_by(actor).filter(INSIDE, pk=room).annotate(**also).first()
     if found is None:
         raise NotFound("No such room, or you are not a member of it.")
     return found
@@ -86,9 +85,9 @@ def members_seen_by(actor: Actor, room: UUID) -> QuerySet[RoomMember]:
 
 
 def sharing_a_room(actor: Actor) -> Q:
-    """On `Membership`: oneself, and everyone with whom the actor has a room in common."""
+    """On `Membership`: everyone with whom the actor has a room in common."""
     mine = RoomMember.objects.filter(seat=actor.seat, room=OuterRef("room"))
-    return Q(pk=actor.seat) | Exists(RoomMember.objects.filter(Exists(mine), seat=OuterRef("pk")))
+    return Exists(RoomMember.objects.filter(Exists(mine), seat=OuterRef("pk")))
 
 
 def facts_of(room: Any) -> Facts:

@@ -1,4 +1,4 @@
-"""Database work from the event loop: a bounded pool of threads that give their connection back after every call."""
+"""Database work: transactions that are retried once, and calls from the event loop on a bounded pool of threads."""
 
 import asyncio
 import contextvars
@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
+
+from core.errors import Unavailable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -20,12 +22,41 @@ def _call(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     close_old_connections()
     try:
         return fn(*args, **kwargs)
+    except (OperationalError, InterfaceError) as error:
+        raise Unavailable(retry_after=1) from error
     finally:
         close_old_connections()
 
 
 async def run(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run `fn` on a pool thread. Channels' own helper queues every call of the process on one thread."""
+    """Run `fn` on a pool thread, which gives its connection back after every call.
+
+    Channels' own helper queues every call of the process on one thread. A lost database is `Unavailable`.
+    """
     context = contextvars.copy_context()
     call = functools.partial(context.run, _call, fn, *args, **kwargs)
     return await asyncio.get_running_loop().run_in_executor(_pool, call)
+
+
+def transactional(fn: Callable[P, R]) -> Callable[P, R]:
+    """One transaction a call. Deadlock, lock timeout and lost connection are retried once, then `Unavailable`."""
+
+    @functools.wraps(fn)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        if connection.in_atomic_block:
+            return fn(*args, **kwargs)
+        try:
+            return _once(fn, *args, **kwargs)
+        except (OperationalError, InterfaceError):
+            connection.close_if_unusable_or_obsolete()
+        try:
+            return _once(fn, *args, **kwargs)
+        except (OperationalError, InterfaceError) as error:
+            raise Unavailable(retry_after=1) from error
+
+    return call
+
+
+def _once(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    with transaction.atomic():
+        return fn(*args, **kwargs)

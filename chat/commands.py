@@ -1,0 +1,193 @@
+"""What each command of a socket does: one call of a service or query, one result."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
+from uuid import UUID
+
+from django.conf import settings
+from msgspec import UNSET
+
+from accounts.credentials import resolve_bearer
+from chat import protocol, publish
+from chat.catchup import Reading, catch_up
+from chat.connection import Connection
+from chat.hello import hello
+from chat.hub import Hub
+from chat.protocol import Author, CatchUp
+from chat.queries import facts_of, room_read_by
+from chat.reads import Right
+from chat.services import messages, reactions, reading
+from chat.shapes import message_shape, moment_or_none
+from core.db import run
+from core.errors import BadFrame, ConclaveError, Forbidden, NotAuthenticated, NotFound
+from tenants.access import reread
+from tenants.actor import Actor
+from tenants.permissions import Verb, allows, require
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Answer = Callable[[Any], None]
+"""Queue the result as the command's `ok`."""
+
+
+class Commands:
+    """The commands of one connection. Those that read or write judge by the seat as it is in their own statement."""
+
+    def __init__(self, hub: Hub, connection: Connection) -> None:
+        self.hub = hub
+        self.connection = connection
+
+    async def handle(self, frame: protocol.Frame, answer: Answer) -> None:
+        """Run one command to its answer; a refusal is raised."""
+        await self._handlers[type(frame)](self, frame, answer)
+
+    async def _ask(self, fn: Callable[Concatenate[Actor, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call with the actor; where that finds nothing, once more with a role that may have changed since."""
+        actor = self.connection.actor
+        try:
+            return await run(fn, actor, *args, **kwargs)
+        except NotFound:
+            fresh = await run(reread, actor)
+            if fresh.role is actor.role:
+                raise
+        return await run(fn, fresh, *args, **kwargs)
+
+    async def _subscribe(self, frame: protocol.Subscribe, answer: Answer) -> None:
+        if frame.rooms is UNSET:
+            if frame.room is UNSET:
+                raise BadFrame("room or rooms: one of them.")
+            asked = protocol.RoomSince(room=frame.room, since=frame.since)
+            await self._hear(asked, frame.limit, settings.SOCKET_PAGE_BYTES, answer)
+            return
+        if frame.room is not UNSET or frame.since is not UNSET:
+            raise BadFrame("room or rooms: one of them.")
+        await self._subscribe_all(frame.rooms, frame.limit, answer)
+
+    async def _subscribe_all(self, rooms: list[protocol.RoomSince], limit: int, answer: Answer) -> None:
+        results: list[Any] = []
+        begins: list[Callable[[], None]] = []
+        budget = settings.SOCKET_PAGE_BYTES
+        try:
+            for each in rooms:
+                try:
+                    size, begin = await self._prepare(each, limit if budget > 0 else 0, budget, results.append)
+                except ConclaveError as refused:
+                    results.append({"room": each.room, "code": refused.code})
+                else:
+                    budget -= size
+                    begins.append(begin)
+        finally:
+            if len(results) == len(rooms):
+                answer({"rooms": results})
+            for begin in begins:
+                begin()
+
+    async def _hear(self, asked: protocol.RoomSince, limit: int, budget: int, answer: Answer) -> None:
+        _, begin = await self._prepare(asked, limit, budget, answer)
+        begin()
+
+    async def _prepare(
+        self, asked: protocol.RoomSince, limit: int, budget: int, answer: Answer
+    ) -> tuple[int, Callable[[], None]]:
+        """Quick check, listen, then read head, right and rows: nothing falls between the answer and the events.
+
+        Answers at once; the caller begins the delivery after it. A stranger is refused before any group is joined.
+        """
+        room = UUID(asked.room)
+        await self._ask(room_read_by, room)
+        subscription = await self.hub.register(self.connection, room)
+        try:
+            since = None if asked.since is UNSET else asked.since
+            found = await self._ask(catch_up, room, since, limit, budget)
+        except BaseException:
+            self.hub.abandon(subscription, room)
+            raise
+        answer(found.answer)
+        if found.answer.more:
+            return found.size, lambda: self.hub.abandon(subscription, room)
+        return found.size, lambda: self._begin(subscription, found)
+
+    def _begin(self, subscription: Any, found: Reading) -> None:
+        may_write = allows(self.connection.actor.role, Verb.MESSAGE_SEND, found.facts)
+        result: CatchUp = found.answer
+        right = Right(found.readers_version, found.visible_from, may_write)
+        self.hub.begin(subscription, UUID(result.room), rev=result.rev, head=result.rev, right=right)
+
+    async def _unsubscribe(self, frame: protocol.Unsubscribe, answer: Answer) -> None:
+        self.hub.unsubscribe(self.connection, UUID(frame.room))
+        answer({})
+
+    async def _send(self, frame: protocol.MessageSend, answer: Answer) -> None:
+        sent = await self._ask(
+            messages.send_message,
+            room=UUID(frame.room),
+            body=frame.body,
+            nonce=frame.nonce,
+            reply_to=None if frame.reply_to is None else UUID(frame.reply_to),
+        )
+        answer({"message": message_shape(sent)})
+
+    async def _edit(self, frame: protocol.MessageEdit, answer: Answer) -> None:
+        rev = None if frame.rev is UNSET else frame.rev
+        edited = await self._ask(messages.edit_message, message=UUID(frame.message), body=frame.body, rev=rev)
+        answer({"message": message_shape(edited)})
+
+    async def _delete(self, frame: protocol.MessageDelete, answer: Answer) -> None:
+        deleted = await self._ask(messages.delete_message, message=UUID(frame.message))
+        answer({"message": message_shape(deleted)})
+
+    async def _react(self, frame: protocol.ReactionAdd, answer: Answer) -> None:
+        changed = await self._ask(reactions.add_reaction, message=UUID(frame.message), emoji=frame.emoji)
+        answer({"message": message_shape(changed)})
+
+    async def _unreact(self, frame: protocol.ReactionRemove, answer: Answer) -> None:
+        changed = await self._ask(reactions.remove_reaction, message=UUID(frame.message), emoji=frame.emoji)
+        answer({"message": message_shape(changed)})
+
+    async def _read(self, frame: protocol.Read, answer: Answer) -> None:
+        await self._ask(reading.mark_read, room=UUID(frame.room), number=frame.number)
+        answer({})
+
+    async def _typing(self, frame: protocol.Typing, answer: Answer) -> None:
+        room = UUID(frame.room)
+        subscription = self.connection.subscriptions.get(room)
+        if subscription is None or not subscription.may_write:
+            await self._ask(_may_type, room)
+        actor = self.connection.actor
+        publish.typing(room, Author(id=str(actor.user), display_name=actor.display_name))
+        answer({})
+
+    async def _authenticate(self, frame: protocol.Authenticate, answer: Answer) -> None:
+        if self.connection.credential.kind == "session":
+            raise Forbidden("This socket was opened with a cookie; it lives as long as that session.")
+        credential = await run(resolve_bearer, frame.token)
+        if credential.user_id != self.connection.actor.user:
+            raise NotAuthenticated("The token is another person's.")
+        self.hub.renew(self.connection, credential)
+        answer({"expires_at": moment_or_none(credential.expires_at)})
+
+    async def _hello(self, _frame: protocol.Hello, answer: Answer) -> None:
+        answer(await self._ask(hello, self.connection.credential, self.connection.id))
+
+    async def _ping(self, _frame: protocol.Ping, answer: Answer) -> None:
+        answer({})
+
+    _handlers: dict[type[protocol.Frame], Callable[["Commands", Any, Answer], Awaitable[None]]] = {
+        protocol.Subscribe: _subscribe,
+        protocol.Unsubscribe: _unsubscribe,
+        protocol.MessageSend: _send,
+        protocol.MessageEdit: _edit,
+        protocol.MessageDelete: _delete,
+        protocol.ReactionAdd: _react,
+        protocol.ReactionRemove: _unreact,
+        protocol.Read: _read,
+        protocol.Typing: _typing,
+        protocol.Authenticate: _authenticate,
+        protocol.Hello: _hello,
+        protocol.Ping: _ping,
+    }
+
+
+def _may_type(actor: Actor, room: UUID) -> None:
+    require(actor.role, Verb.MESSAGE_SEND, facts_of(room_read_by(actor, room)))

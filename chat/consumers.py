@@ -1,0 +1,150 @@
+"""One socket: reads frames, calls, answers. Decides nothing."""
+
+import asyncio
+import time
+from collections import deque
+from typing import Any
+from urllib.parse import parse_qsl
+
+import structlog
+from channels.consumer import AsyncConsumer
+from django.conf import settings
+
+from chat import protocol
+from chat.commands import Commands
+from chat.connection import Connection
+from chat.hello import hello
+from chat.hub import Hub
+from chat.process import this_hub
+from chat.protocol import Ok, Refused, error_frame
+from core.db import run
+from core.errors import BadFrame, ConclaveError, Internal, Invalid, NoSeat, TenantSuspended, TooLarge, Unavailable
+from core.wire import convert, encode_text
+
+log = structlog.get_logger(__name__)
+
+MINUTE = 60.0
+FATAL = (NoSeat, TenantSuspended, TooLarge)
+"""What ends the whole socket, besides too many bad frames."""
+URL = "url"
+"""The id of the answer to a `subscribe` that the address itself asks for."""
+
+
+class ChatConsumer(AsyncConsumer):
+    """Frames are read here and not dispatched: Channels' dispatch hops to one process-wide thread per frame, and a
+    slow handler would skip the clean-up. What others send arrives through the hub, so it needs no channel either."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        refused = _refusal(scope)
+        subprotocol = protocol.PROTOCOL if protocol.PROTOCOL in scope["subprotocols"] else None
+        await send({"type": "websocket.accept", "subprotocol": subprotocol})
+        connection = None if refused else Connection(scope["actor"], scope["credential"], send)
+        if connection is None:
+            await _turn_away(refused or Internal(), send)
+            return
+        hub = this_hub()
+        writing = asyncio.create_task(connection.write())
+        try:
+            await self._serve(hub, connection, scope, receive)
+        finally:
+            hub.disconnect(connection)
+            await asyncio.gather(writing, return_exceptions=True)
+
+    async def _serve(self, hub: Hub, connection: Connection, scope: Any, receive: Any) -> None:
+        await hub.connect(connection)
+        dialogue = Dialogue(hub, connection)
+        try:
+            connection.tell(await run(hello, connection.actor, connection.credential, connection.id))
+        except ConclaveError as error:
+            connection.close(error if error.close else Unavailable(retry_after=1))
+        if room := scope["url_route"]["kwargs"].get("room"):
+            await dialogue.subscribe_from_url(room, scope["query_string"])
+        while connection.closing is None:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            await dialogue.hear(message.get("text"), message.get("bytes"))
+        while (await receive())["type"] != "websocket.disconnect":
+            continue
+
+
+class Refuse(AsyncConsumer):
+    """Any other address: refused before it is accepted."""
+
+    async def __call__(self, _scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.close"})
+
+
+def _refusal(scope: Any) -> ConclaveError | None:
+    if protocol.PROTOCOL not in scope["subprotocols"]:
+        return BadFrame(f"Offer the subprotocol {protocol.PROTOCOL}.")
+    refused: ConclaveError | None = scope["refused"]
+    return refused
+
+
+async def _turn_away(why: ConclaveError, send: Any) -> None:
+    await send({"type": "websocket.send", "text": encode_text(protocol.bye(why))})
+    await send({"type": "websocket.close", "code": why.close or Internal.close})
+
+
+class Dialogue:
+    """Exactly one answer to each frame, in the order of the frames."""
+
+    def __init__(self, hub: Hub, connection: Connection) -> None:
+        self._commands = Commands(hub, connection)
+        self._connection = connection
+        self._bad: deque[float] = deque(maxlen=settings.SOCKET_BAD_FRAMES)
+
+    async def hear(self, text: str | None, data: bytes | None) -> None:
+        """Read one frame and answer it; whatever goes wrong, the socket lives on as far as the contract lets it."""
+        frame_id = None
+        try:
+            if text is None:
+                raise BadFrame("Text frames only.")
+            if len(text) > settings.SOCKET_FRAME_BYTES or len(data or text.encode()) > settings.SOCKET_FRAME_BYTES:
+                raise TooLarge(f"More than {settings.SOCKET_FRAME_BYTES} bytes.")
+            frame = protocol.parse(text)
+            frame_id = frame.id
+            await self._run(frame)
+        except Refused as refused:
+            self._refuse(refused.error, refused.frame_id)
+        except ConclaveError as error:
+            self._refuse(error, frame_id)
+        except Exception:
+            log.exception("command failed", connection=str(self._connection.id))
+            self._refuse(Internal(), frame_id)
+
+    async def subscribe_from_url(self, room: str, query: bytes) -> None:
+        """The first `subscribe`, with `epoch` and `since` of the address."""
+        try:
+            await self._run(_frame_from_url(room, query))
+        except ConclaveError as error:
+            self._refuse(error, URL)
+
+    async def _run(self, frame: protocol.Frame) -> None:
+        def answer(result: Any) -> None:
+            self._connection.push(encode_text(Ok(id=frame.id, result=result)))
+
+        await self._commands.handle(frame, answer)
+
+    def _refuse(self, error: ConclaveError, frame_id: str | None) -> None:
+        self._connection.push(encode_text(error_frame(error, frame_id)))
+        if isinstance(error, BadFrame):
+            self._bad.append(time.monotonic())
+            if len(self._bad) == self._bad.maxlen and self._bad[-1] - self._bad[0] < MINUTE:
+                self._connection.close(error)
+        elif isinstance(error, FATAL):
+            self._connection.close(error)
+
+
+def _frame_from_url(room: str, query: bytes) -> protocol.Subscribe:
+    asked = dict(parse_qsl(query.decode("latin-1")))
+    plain: dict[str, Any] = {"type": "subscribe", "id": URL, "room": room}
+    if "since" in asked or "epoch" in asked:
+        try:
+            plain["since"] = {"epoch": asked.get("epoch", ""), "rev": int(asked.get("since", ""))}
+        except ValueError:
+            raise Invalid("since: a whole number.") from None
+    return convert(plain, protocol.Subscribe)

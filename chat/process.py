@@ -1,0 +1,21 @@
+"""The hub of this process, started with the first connection or request that its event loop serves."""
+
+import asyncio
+from weakref import WeakKeyDictionary
+
+from chat.hub import Hub
+from chat.upkeep import keep_beating, keep_sweeping
+
+_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+
+
+def this_hub() -> Hub:
+    """From the event loop."""
+    loop = asyncio.get_running_loop()
+    hub = _hubs.get(loop)
+    if hub is None:
+        hub = _hubs[loop] = Hub()
+        hub.start()
+        hub.spawn(keep_sweeping(hub))
+        hub.spawn(keep_beating(hub))
+    return hub

@@ -1,0 +1,122 @@
+"""The only door to the channel layer. Everything leaves on commit; a publish that fails never fails its write."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+import structlog
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+from django.db import transaction
+
+from chat import protocol
+from chat.models import Message, Room
+from chat.shapes import message_event
+from core.wire import encode_text
+
+log = structlog.get_logger(__name__)
+
+Carrier = Callable[[str, dict[str, Any]], None]
+CONTROL = "control"
+
+
+def room_group(room: UUID | str) -> str:
+    return f"r.{room}"
+
+
+def seat_group(seat: UUID | str) -> str:
+    return f"u.{seat}"
+
+
+def _without_hub(group: str, event: dict[str, Any]) -> None:
+    """From a process that serves nobody: a command, a test."""
+    try:
+        async_to_sync(get_channel_layer().group_send)(group, event)
+    except Exception:
+        log.warning("publish failed", group=group, exc_info=True)
+
+
+_carrier: Carrier = _without_hub
+
+
+def carry_with(carrier: Carrier | None) -> None:
+    """The process's hub takes over: it hands events to its own sockets first."""
+    global _carrier  # noqa: PLW0603  one hub a process, as one layer a process
+    _carrier = carrier or _without_hub
+
+
+def _emit(group: str, event: dict[str, Any]) -> None:
+    transaction.on_commit(lambda: _carrier(group, event))
+
+
+def room_event(room: Room, first: int, frames: Sequence[tuple[int, int, str]]) -> dict[str, Any]:
+    """Revs `first` to the room's own, with what they show: (rev, message number, encoded frame) each."""
+    return {
+        "type": "conclave.room",
+        "room": str(room.pk),
+        "first": first,
+        "last": room.rev,
+        "readers": room.readers_version,
+        "frames": [list(frame) for frame in frames],
+    }
+
+
+def frame_of(message: Message) -> tuple[int, int, str]:
+    return message.rev, message.number, encode_text(message_event(message))
+
+
+def message_changed(room: Room, message: Message) -> None:
+    """The message that took the room's newest rev, new or changed."""
+    _emit(room_group(room.pk), room_event(room, room.rev, [frame_of(message)]))
+
+
+def readers_changed(room: Room) -> None:
+    """Someone may have lost the right to read: the newest rev is one that no message shows."""
+    _emit(room_group(room.pk), room_event(room, room.rev, []))
+
+
+def _whisper(room: UUID, event: protocol.Event, but: UUID | None = None) -> dict[str, Any]:
+    """To the room's subscribers, without a rev: may be lost."""
+    text = encode_text(event)
+    return {"type": "conclave.whisper", "room": str(room), "but": str(but) if but else None, "text": text}
+
+
+def typing(room: UUID, author: protocol.Author) -> None:
+    """Writes nothing, so it waits for no commit; may be called from the event loop."""
+    event = protocol.TypingEvent(room=str(room), user=author)
+    _carrier(room_group(room), _whisper(room, event, but=UUID(author.id)))
+
+
+def member_changed(room: UUID, user: UUID) -> None:
+    event = protocol.MemberChanged(room=str(room), user=str(user))
+    _emit(room_group(room), _whisper(room, event))
+
+
+def room_changed(room: UUID) -> None:
+    """Name, topic, policy or archive: each process reads the room anew for those it has there."""
+    _emit(room_group(room), {"type": "conclave.room_changed", "room": str(room)})
+
+
+def to_seat(seat: UUID, event: protocol.Event, version: int | None = None) -> None:
+    """To every socket of a seat; with the version that the seat has taken by what it tells of."""
+    _emit(
+        seat_group(seat),
+        {"type": "conclave.seat", "seat": str(seat), "text": encode_text(event), "room": None, "version": version},
+    )
+
+
+def room_added(seat: UUID, room: UUID, version: int) -> None:
+    """The seat came into a room: its sockets' processes read the room as that seat sees it."""
+    _emit(
+        seat_group(seat),
+        {"type": "conclave.seat", "seat": str(seat), "text": None, "room": str(room), "version": version},
+    )
+
+
+def seat_changed(seat: UUID) -> None:
+    """The seat's role or right changed, or it ended: its sockets' processes read it anew."""
+    _emit(seat_group(seat), {"type": "conclave.seat_changed", "seat": str(seat)})
+
+
+def logins_ended(logins: Iterable[UUID]) -> None:
+    _emit(CONTROL, {"type": "conclave.logins", "logins": [str(login) for login in logins]})

@@ -1,0 +1,100 @@
+"""What the hub asks the database: who may still read, what was missed, where the heads are. Each one statement."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db.models import F, FilteredRelation, Q
+
+from chat.feed import RoomEvent
+from chat.models import Message, Room, RoomMember
+from chat.publish import frame_of
+from chat.queries import facts_of
+from tenants.access import actor_from
+from tenants.actor import Actor
+from tenants.models import Membership, active_seat
+from tenants.permissions import Verb, allows
+from tenants.roles import TenantRole
+
+CHUNK = 500
+MISSED = 500
+"""Changed messages beyond which a feed does not catch up: its sockets subscribe anew."""
+
+
+class Right(NamedTuple):
+    """A seat's right to read a room, with the room's version in the same statement."""
+
+    readers: int
+    visible_from: int
+    may_write: bool
+
+
+class Head(NamedTuple):
+    rev: int
+    readers: int
+
+
+def rights(room: UUID, seats: Iterable[UUID]) -> dict[UUID, Right]:
+    """Of these seats, those that may read the room."""
+    members = RoomMember.objects.filter(active_seat("seat__"), room=room, seat__in=list(seats))
+    found = {}
+    for member in members.select_related("room", "seat"):
+        row: Any = member.room
+        row.my_role = member.role
+        may_write = allows(TenantRole(member.seat.role), Verb.MESSAGE_SEND, facts_of(row))
+        found[member.seat_id] = Right(row.readers_version, member.visible_from, may_write)
+    return found
+
+
+def missed(room: UUID, since: int) -> tuple[Head, RoomEvent | None] | None:
+    """The room's head and an event with everything above `since`; no event where that is too much, None where the
+    room is gone."""
+    rows = list(
+        Message.objects.filter(room=room, rev__gt=since)
+        .select_related("author")
+        .annotate(head=F("room__rev"), version=F("room__readers_version"))
+        .order_by("rev")[: MISSED + 1]
+    )
+    if not rows:
+        return _unseen(room, since)
+    head = Head(rows[0].head, rows[0].version)
+    if len(rows) > MISSED:
+        return head, None
+    return head, RoomEvent(since + 1, head.rev, head.readers, tuple(frame_of(row) for row in rows))
+
+
+def _unseen(room: UUID, since: int) -> tuple[Head, RoomEvent | None] | None:
+    """No row was above `since` a moment ago. Whatever has come since then is told by a later event or sweep, so the
+    head may only be taken where still no message shows it."""
+    found = (
+        Room.objects.filter(pk=room)
+        .annotate(newer=FilteredRelation("messages", condition=Q(messages__rev__gt=since)))
+        .values_list("rev", "readers_version", "newer")
+        .first()
+    )
+    if found is None:
+        return None
+    rev, readers, newer = found
+    if newer is not None:
+        return missed(room, since)
+    return Head(rev, readers), RoomEvent(since + 1, rev, readers, ())
+
+
+def heads(rooms: Iterable[UUID]) -> dict[UUID, Head]:
+    """Rev and readers' version of each of these rooms that exists."""
+    found: dict[UUID, Head] = {}
+    asked = list(rooms)
+    for start in range(0, len(asked), CHUNK):
+        chunk = Room.objects.filter(pk__in=asked[start : start + CHUNK])
+        found.update({pk: Head(rev, readers) for pk, rev, readers in chunk.values_list("pk", "rev", "readers_version")})
+    return found
+
+
+def actors(seats: Iterable[UUID]) -> dict[UUID, Actor]:
+    """Of these seats, those that count, as they are now."""
+    found: dict[UUID, Actor] = {}
+    asked = list(seats)
+    for start in range(0, len(asked), CHUNK):
+        chunk = Membership.objects.filter(active_seat(), pk__in=asked[start : start + CHUNK])
+        found.update({seat.pk: actor_from(seat) for seat in chunk.select_related("tenant", "user")})
+    return found

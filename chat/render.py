@@ -1,0 +1,37 @@
+"""Markdown to sanitised HTML, once per message, before any lock is taken."""
+
+from functools import lru_cache
+
+import nh3
+from markdown_it import MarkdownIt
+
+HTML_CHARACTERS = 128 * 1024
+"""A body that would render to more stays plain text."""
+
+_markdown = MarkdownIt(
+    "commonmark", {"html": False, "linkify": False, "breaks": True, "typographer": False, "maxNesting": 20}
+).enable(["table", "strikethrough"]).disable(["image"])  # fmt: skip
+_TAGS = {
+    "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "s",
+    "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+}  # fmt: skip
+_ATTRIBUTES = {"a": {"href"}, "ol": {"start"}}
+_SCHEMES = {"http", "https", "mailto"}
+
+
+@lru_cache(maxsize=512)
+def render(body: str) -> str | None:
+    """The HTML of a body, or None where it has no markup and the text says it all."""
+    html = _markdown.render(body)
+    if len(html) > HTML_CHARACTERS:
+        return None
+    clean = nh3.clean(
+        html, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes=_SCHEMES, link_rel="noopener noreferrer nofollow ugc"
+    ).strip()
+    return None if _is_plain(clean) else clean
+
+
+def _is_plain(html: str) -> bool:
+    """Only paragraphs and line breaks: no better than the text itself."""
+    rest = html.replace("<p>", "").replace("</p>", "").replace("<br>", "")
+    return "<" not in rest

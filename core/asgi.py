@@ -1,0 +1,30 @@
+"""The ASGI root: Origin check, authentication, actor, then the address."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.settings")
+
+from django.core.asgi import get_asgi_application  # noqa: E402  settings first
+
+_http = get_asgi_application()
+
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  apps first
+
+from accounts.middleware import CredentialMiddleware, OriginMiddleware  # noqa: E402
+from chat.process import this_hub  # noqa: E402
+from chat.routing import urlpatterns  # noqa: E402
+from tenants.middleware import ActorMiddleware  # noqa: E402
+
+
+async def http(scope, receive, send):  # type: ignore[no-untyped-def]
+    """Requests write, too: with the hub running, what they publish leaves by this process's own loop."""
+    this_hub()
+    await _http(scope, receive, send)
+
+
+application = ProtocolTypeRouter(
+    {
+        "http": http,
+        "websocket": OriginMiddleware(CredentialMiddleware(ActorMiddleware(URLRouter(urlpatterns)))),
+    }
+)
