@@ -1,81 +1,101 @@
 """REST: who I am, and where I am signed in."""
 
-from typing import ClassVar, cast
+from functools import partial
+from typing import cast
 from uuid import UUID
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
-from rest_framework import status
-from rest_framework.pagination import CursorPagination
+from msgspec import UNSET
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts import services
 from accounts.credentials import Credential
-from accounts.models import Login
+from accounts.models import Login, User
 from accounts.schema import Me, Profile, Session
+from core.api import View, body
 from core.errors import Forbidden, NotFound
+from core.openapi import operation
+from core.paging import page
 
 
-class SessionPages(CursorPagination):
-    page_size = 50
-    max_page_size = 100
-    page_size_query_param = "limit"
-    ordering = "-id"
-
-
-class MeView(APIView):
+class MeView(View):
     """The person behind the credential."""
 
-    @extend_schema(operation_id="me", responses=Me)
+    @operation("me", answer=Me)
     def get(self, request: Request) -> Response:
-        return Response(Me(_credential(request).user).data)
+        return Response(_me(_credential(request).user))
 
-    @extend_schema(operation_id="me_change", request=Profile, responses=Me)
+    @operation("me_change", body=Profile, answer=Me)
     def patch(self, request: Request) -> Response:
-        user = _credential(request, signed_in=True).user
-        profile = Profile(data=request.data, partial=True)
-        profile.is_valid(raise_exception=True)
-        return Response(Me(services.change_profile(user, **profile.validated_data)).data)
+        user = _signed_in(request).user
+        profile = body(request, Profile)
+        changed = services.change_profile(
+            user,
+            display_name=None if profile.display_name is UNSET else profile.display_name,
+            timezone=None if profile.timezone is UNSET else profile.timezone,
+        )
+        return Response(_me(changed))
 
 
-class SessionsView(APIView):
+class SessionsView(View):
     """My browsers and programs that are signed in."""
 
-    pagination_class: ClassVar = SessionPages
-
-    @extend_schema(operation_id="sessions", responses=Session(many=True))
+    @operation("sessions", answer=Session, listed=True)
     def get(self, request: Request) -> Response:
-        credential = _credential(request, signed_in=True)
-        pages = SessionPages()
-        page = pages.paginate_queryset(_logins_of(credential), request, view=self)
-        return pages.get_paginated_response(Session(page, many=True, context={"credential": credential}).data)
+        credential = _signed_in(request)
+        return page(request, _logins_of(credential), partial(_session, credential), key="-pk")
 
-    @extend_schema(operation_id="sessions_end_others", responses={204: None})
+    @operation("sessions_end_others", status=204)
     def delete(self, request: Request) -> Response:
-        credential = _credential(request, signed_in=True)
+        credential = _signed_in(request)
         services.end_logins(_logins_of(credential).exclude(id=credential.sid))
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return Response(status=204)
 
 
-class SessionView(APIView):
+class SessionView(View):
     """One of them."""
 
-    @extend_schema(operation_id="session_end", responses={204: None})
+    @operation("session_end", status=204)
     def delete(self, request: Request, login: UUID) -> Response:
-        if not services.end_logins(_logins_of(_credential(request, signed_in=True)).filter(id=login)):
+        if not services.end_logins(_logins_of(_signed_in(request)).filter(id=login)):
             raise NotFound
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return Response(status=204)
 
 
-def _credential(request: Request, *, signed_in: bool = False) -> Credential:
-    """Whoever asks; `signed_in` keeps out tokens that were only given to a program."""
-    credential = cast(Credential, request.auth)
-    if signed_in and not credential.is_login:
+def _credential(request: Request) -> Credential:
+    return cast(Credential, request.auth)
+
+
+def _signed_in(request: Request) -> Credential:
+    """The credential of a person: tokens that were only given to a program are kept out."""
+    credential = _credential(request)
+    if not credential.is_login:
         raise Forbidden("Sign in for this: a token is not enough.")
     return credential
 
 
 def _logins_of(credential: Credential) -> QuerySet[Login]:
     return Login.objects.filter(user=credential.user)
+
+
+def _me(user: User) -> Me:
+    return Me(
+        id=user.id,
+        email=user.email,
+        display_name=user.display_name,
+        avatar=user.avatar,
+        timezone=user.timezone,
+        date_joined=user.date_joined,
+    )
+
+
+def _session(credential: Credential, login: Login) -> Session:
+    return Session(
+        id=login.id,
+        created_at=login.created_at,
+        last_used_at=login.last_used_at,
+        address=login.address,
+        user_agent=login.user_agent,
+        current=login.id == credential.sid,
+    )

@@ -14,11 +14,11 @@ from django.utils.timezone import now
 
 from core.models import Row
 
-_TIMEZONES = frozenset(zoneinfo.available_timezones())
+TIMEZONES = frozenset(zoneinfo.available_timezones())
 
 
 def known_timezone(name: str) -> None:
-    if name not in _TIMEZONES:
+    if name not in TIMEZONES:
         raise ValidationError("Not the name of a time zone, like Europe/Berlin.")
 
 

@@ -1,44 +1,43 @@
 """What the API of identity takes and gives, and what OpenAPI calls the two ways to sign a request."""
 
-from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
 
 from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
-from rest_framework import serializers
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from accounts.authentication import BearerAuthentication, CookieAuthentication
-from accounts.models import Login, User, known_timezone
-from core.errors import BadFrame
+from core.wire import Strict
 
 
-class Me(serializers.ModelSerializer[User]):
-    class Meta:
-        model = User
-        fields = ("id", "email", "display_name", "avatar", "timezone", "date_joined")
-        read_only_fields = fields
+class Me(Struct, frozen=True, kw_only=True):
+    id: UUID
+    email: str
+    display_name: str
+    avatar: str
+    timezone: str
+    date_joined: datetime
 
 
-class Profile(serializers.Serializer[User]):
-    display_name = serializers.CharField(max_length=80, required=False)
-    timezone = serializers.CharField(max_length=64, required=False, validators=[known_timezone])
+class Profile(Strict):
+    """What I change of myself. A field that is left out stays."""
 
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, Mapping) and (unknown := set(data) - set(self.fields)):
-            raise BadFrame(f"There is no field {min(unknown)!r} here.")
-        return super().to_internal_value(data)
+    display_name: Annotated[str, Meta(min_length=1, max_length=80, pattern=r"\S")] | UnsetType = UNSET
+    timezone: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
 
 
-class Session(serializers.ModelSerializer[Login]):
-    current = serializers.SerializerMethodField()
+class Session(Struct, frozen=True, kw_only=True):
+    """A browser or program that is signed in; `current` is the one that asks."""
 
-    class Meta:
-        model = Login
-        fields = ("id", "created_at", "last_used_at", "address", "user_agent", "current")
-
-    def get_current(self, login: Login) -> bool:
-        return bool(login.id == self.context["credential"].sid)
+    id: UUID
+    created_at: datetime
+    last_used_at: datetime
+    address: str | None
+    user_agent: str
+    current: bool
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # its metaclass is untyped

@@ -13,8 +13,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts import hooks
-from accounts.models import Login, User
+from accounts.models import TIMEZONES, Login, User
 from core.addresses import client_address
+from core.errors import Invalid
 
 USER_AGENT_LENGTH = 200
 
@@ -29,6 +30,9 @@ def create_person(*, email: str, password: str | None, display_name: str = "", *
 
 def change_profile(user: User, *, display_name: str | None = None, timezone: str | None = None) -> User:
     """Change what others see of a person. None leaves a field as it is."""
+    if timezone is not None and timezone not in TIMEZONES:
+        reason = "Not the name of a time zone, like Europe/Berlin."
+        raise Invalid(f"timezone: {reason}", errors={"timezone": [reason]})
     changes = {"display_name": display_name, "timezone": timezone}
     changed = [name for name, value in changes.items() if value is not None]
     for name in changed:

@@ -167,7 +167,7 @@ def test_a_token_of_another_key_or_of_no_algorithm_is_refused(ada: User) -> None
     good = log_in()["access_token"]
     kid = jwt.get_unverified_header(good)["kid"]
     forged = jwt.encode(claims(good), "x" * 64, "HS256", headers={"kid": kid})
-    unsigned = jwt.encode(claims(good), None, "none", headers={"kid": kid})
+    unsigned = jwt.encode(claims(good), "", "none", headers={"kid": kid})
     assert me(good) == 200 and me(forged) == me(unsigned) == 401
 
 
