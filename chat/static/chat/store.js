@@ -18,6 +18,7 @@ function newRoom(id) {
     rev: 0,
     number: 0,
     read: 0,
+    told: 0, // my read marker as the server has it
     cursor: null, // {epoch, rev} of the last event or subscribe result
     loaded: false, // what is held reaches from `low` to the head without a gap
     low: Infinity,
@@ -37,6 +38,7 @@ export class Store {
     this.role = null;
     this.epoch = null;
     this.rooms = new Map();
+    this.names = new Map();
     this.listeners = new Set();
   }
 
@@ -74,18 +76,19 @@ export class Store {
       room.rev = Math.max(room.rev, shape.rev ?? 0);
       if (Number.isInteger(shape.number)) {
         room.number = Math.max(room.number, shape.number);
-        if (Number.isInteger(shape.unread)) room.read = Math.max(room.read, shape.number - shape.unread);
+        if (Number.isInteger(shape.unread)) room.told = Math.max(room.told, shape.number - shape.unread);
+        room.read = Math.max(room.read, room.told);
       }
       this.rooms.set(room.id, room);
     }
     this.changed("rooms");
   }
 
-  /** The whole list, as REST shows it: what isn't in it is gone. */
-  replaceRooms(shapes) {
+  /** The whole list, as REST shows it: what was `known` before it was asked for and isn't in it, is gone. */
+  replaceRooms(shapes, known) {
     const seen = new Set(shapes.map((shape) => shape.id));
-    for (const id of [...this.rooms.keys()]) if (!seen.has(id)) this.rooms.delete(id);
-    this.describe(shapes);
+    for (const id of known) if (!seen.has(id)) this.rooms.delete(id);
+    this.describe(shapes.map((shape) => ({ room_role: null, ...shape })));
   }
 
   /** `hello`: a new epoch means that every rev held means nothing any more. */
@@ -156,11 +159,12 @@ export class Store {
     this.#settle(room);
   }
 
-  /** My read marker, from here or from another of my sockets; it only rises. */
+  /** My read marker, from here or from another of my sockets; it only rises. Answers whether that was news. */
   read(id, number) {
     const room = this.rooms.get(id);
-    if (!room || number <= room.read) return false;
-    room.read = Math.min(number, Math.max(room.number, number));
+    if (!room || number <= room.told) return false;
+    room.told = number;
+    room.read = Math.max(room.read, number);
     this.changed("rooms");
     return true;
   }
@@ -208,6 +212,7 @@ export class Store {
   #put(room, message) {
     const held = room.byId.get(message.id);
     if (held && held.rev > message.rev) return;
+    if (message.author) this.names.set(message.author.id, message.author.display_name);
     room.byId.set(message.id, message);
     room.byNumber.set(message.number, message);
     if (message.number > room.number) {

@@ -3,13 +3,27 @@
 const ROOMS_AT_ONCE = 100;
 const LATEST = 50;
 const AGAIN_MS = 2_000;
+const EVENTS = new Set([
+  "hello",
+  "message.created",
+  "message.updated",
+  "message.deleted",
+  "read",
+  "typing",
+  "room.added",
+  "room.updated",
+  "room.removed",
+  "member.changed",
+  "role.changed",
+  "resync",
+]);
 
 export class Sync {
   /** `loadRooms()` fetches the whole room list by REST; `notice` hears of what views should know besides the store. */
   constructor({ store, connection, loadRooms, notice }) {
     Object.assign(this, { store, connection, loadRooms, notice });
     this.open = null;
-    this.subscribed = new Set();
+    this.subscribed = new Set(); // or about to be
   }
 
   offline() {
@@ -20,21 +34,20 @@ export class Sync {
   async show(id) {
     this.open = id;
     const room = this.store.room(id);
-    if (!id || this.connection.state !== "online" || room?.room_role === null) return;
-    if (room?.loaded && this.subscribed.has(id)) return;
-    await this.#start(id);
+    if (!room || room.room_role === null || this.connection.state !== "online") return;
+    if (!(room.loaded && this.subscribed.has(id))) await this.#start(id);
   }
 
+  /** Apply an event; one of a type that this page does not know is for a later page. */
   receive(event) {
-    const take = this[event.type];
-    if (take) take.call(this, event);
+    if (EVENTS.has(event.type)) this[event.type](event);
   }
 
   async hello(event) {
     this.store.hello(event);
-    const { open } = this;
-    if (open && this.store.room(open)?.room_role != null) await this.#start(open);
-    this.#resume();
+    const open = this.store.room(this.open);
+    if (open && open.room_role !== null) this.#start(open.id);
+    this.resume();
     this.notice("hello", event);
   }
 
@@ -91,14 +104,11 @@ export class Sync {
     await this.hello(await this.connection.ask("hello"));
   }
 
-  bye(event) {
-    this.notice("bye", event);
-  }
-
   /** Subscribe to one room: from its cursor, or afresh when it is on the screen and nothing of it is held. */
   async #start(id) {
     const room = this.store.room(id);
-    const since = room && (room.loaded || id !== this.open) ? this.store.cursor(room) : null;
+    const since = room.loaded || id !== this.open ? this.store.cursor(room) : null;
+    this.subscribed.add(id);
     try {
       const result = await this.connection.ask("subscribe", since ? { room: id, since } : { room: id, limit: LATEST });
       await this.#finish(result, !since);
@@ -107,36 +117,41 @@ export class Sync {
     }
   }
 
-  /** The rest of my rooms, from where each stands, a hundred at a time. */
-  async #resume() {
-    const rooms = this.store.joined().filter((room) => !this.subscribed.has(room.id) && room.id !== this.open);
-    for (let at = 0; at < rooms.length; at += ROOMS_AT_ONCE) {
-      const some = rooms.slice(at, at + ROOMS_AT_ONCE);
-      const asked = some.map((room) => ({ room: room.id, since: this.store.cursor(room) }));
-      try {
-        const { rooms: results } = await this.connection.ask("subscribe", { rooms: asked });
-        for (const result of results) {
-          if (result.code) this.#refused(result.room, result);
-          else await this.#finish(result, false);
-        }
-      } catch (error) {
-        for (const room of some) this.#refused(room.id, error);
+  /** Those of my rooms that are not subscribed to yet, from where each stands, a hundred at a time. */
+  async resume() {
+    const rooms = this.store.joined().filter((room) => !this.subscribed.has(room.id));
+    for (const { id } of rooms) this.subscribed.add(id);
+    for (let at = 0; at < rooms.length; at += ROOMS_AT_ONCE) await this.#batch(rooms.slice(at, at + ROOMS_AT_ONCE));
+  }
+
+  async #batch(rooms) {
+    const left = new Set(rooms.map((room) => room.id));
+    const asked = rooms.map((room) => ({ room: room.id, since: this.store.cursor(room) }));
+    try {
+      const { rooms: results } = await this.connection.ask("subscribe", { rooms: asked });
+      for (const result of results) {
+        left.delete(result.room);
+        if (result.code) this.#refused(result.room, result);
+        else await this.#finish(result, false).catch((error) => this.#refused(result.room, error));
       }
+    } catch (error) {
+      for (const id of left) this.#refused(id, error);
     }
   }
 
   /** Fold a result and, while the server says that there is more, what follows it. */
   async #finish(result, fresh) {
     this.store.subscribed(result, { fresh });
-    if (!result.more) return this.subscribed.add(result.room);
+    if (!result.more) return;
     const since = { epoch: result.epoch, rev: result.rev };
-    return this.#finish(await this.connection.ask("subscribe", { room: result.room, since }), false);
+    await this.#finish(await this.connection.ask("subscribe", { room: result.room, since }), false);
   }
 
   /** A lost connection resumes by itself; a room that is not mine (any more) leaves the list; the rest is asked again. */
   #refused(id, error) {
-    if (error.code === "disconnected" || this.subscribed.has(id)) return;
+    this.subscribed.delete(id);
+    if (error.code === "disconnected") return;
     if (error.code === "not_found" || error.code === "forbidden") this.loadRooms();
-    else setTimeout(() => this.#start(id), (error.retryAfter ?? 0) * 1_000 || AGAIN_MS);
+    else setTimeout(() => this.store.room(id) && this.#start(id), (error.retryAfter ?? 0) * 1_000 || AGAIN_MS);
   }
 }
