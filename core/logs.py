@@ -22,7 +22,7 @@ SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(/invite/|/api/v1/invitations/|/reset/key/|/confirm-email/)[^/\s'\"]+"), rf"\1{HIDDEN}"),
     (re.compile(r"(\w+://[^\s:/@]*:)[^\s/@]+@"), rf"\1{HIDDEN}@"),
 )
-"""Headers, the credentials themselves wherever they stand, `name=value` pairs, links that are a key, addresses with a password."""
+"""Headers, credentials wherever they stand, `name=value`, links that are a key, addresses with a password."""
 
 
 def hide(text: str) -> str:

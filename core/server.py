@@ -99,7 +99,7 @@ class Socket(WebSocketProtocol):
             super().onClose(wasClean, code, reason)
 
     def serverClose(self, code: int | None = None) -> None:
-        """Send a close frame. autobahn's own method refuses the codes below 3000 that servers need: 1011, 1012, 1013."""
+        """Send a close frame. autobahn's own method refuses the codes that servers need: 1009, 1011, 1012, 1013."""
         if self.state == self.STATE_OPEN:
             self.sendCloseFrame(code=1000 if code is None else code)
 

@@ -35,7 +35,7 @@ class Line:
 
 
 class Workers:
-    """The parent. `arguments(index, line)` is the command of one worker; `inherited` are sockets it gets as they are."""
+    """The parent. `arguments(index, line)` is one worker's command; `inherited` is the socket on which all listen."""
 
     def __init__(
         self,

@@ -27,8 +27,12 @@ class Command(BaseCommand):
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
         parser.add_argument("--port", type=int, default=8000, help="port to listen on (default 8000)")
         parser.add_argument("--workers", type=int, default=1, help="processes; more than one need Redis (default 1)")
-        parser.add_argument("--metrics", metavar="HOST:PORT", help="serve figures for Prometheus there, worker n on PORT+n")
-        parser.add_argument("--demo", action="store_true", help="fill an empty database with demo data, show its logins")
+        parser.add_argument(
+            "--metrics", metavar="HOST:PORT", help="serve figures for Prometheus there, worker n on PORT+n"
+        )
+        parser.add_argument(
+            "--demo", action="store_true", help="fill an empty database with demo data, show its logins"
+        )
         parser.add_argument("--listener", type=int, help=SUPPRESS)
         parser.add_argument("--line", type=int, help=SUPPRESS)
 
@@ -60,7 +64,10 @@ class Command(BaseCommand):
         if options["workers"] < 1:
             stop("--workers", f"{options['workers']} is not a number of processes")
         if options["workers"] > 1 and settings.CHANNEL_LAYERS["default"]["BACKEND"] == MEMORY:
-            stop("--workers", "several processes can't hear each other over memory://, set CHANNELS_URL=redis://host:port/db")
+            stop(
+                "--workers",
+                "several processes can't hear each other over memory://, set CHANNELS_URL=redis://host:port/db",
+            )
         try:
             return listen(options["host"], options["port"])
         except (OSError, OverflowError) as problem:

@@ -1,0 +1,79 @@
+# Conclave's commands. Everything happens in .venv; a repeat costs nothing until a lock in requirements/ changes.
+PYTHON ?= python3
+PORT ?= 8000
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+RUN_STAMP := $(VENV)/run-$(shell cksum < requirements/run.txt | tr ' ' '-')
+TEST_STAMP := $(VENV)/test-$(shell cksum < requirements/test.txt | tr ' ' '-')
+PIP := PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install --quiet --require-hashes -r
+PYTEST := $(PY) -m pytest
+# What the checks import must not depend on a developer's .env.
+CHECK := DEBUG=1 SECRET_KEY= DATABASE_URL=sqlite://:memory: CHANNELS_URL=memory:// CACHE_URL= EMAIL_URL=
+SOURCES := core accounts tenants chat tests .ci manage.py $(wildcard benchmarks)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-all lint types bench mutants clean install servers
+
+help:
+	@echo "make run | test | test-all | lint | types | bench | mutants | clean   (PORT=8000 INSTALL=1 REQUIRE_ALL=1 ARGS=...)"
+
+run: export DEBUG = 1
+run: export PUBLIC_URL = http://localhost:$(PORT)
+run: $(RUN_STAMP) .env
+	@$(PY) manage.py migrate --noinput --verbosity 0 </dev/null
+	@exec $(PY) manage.py serve --port $(PORT) --demo </dev/null
+
+test: servers
+	STACK=embedded $(PYTEST) -m "not long" $(ARGS)
+	STACK=real $(PYTEST) -m "not long and not once" $(ARGS)
+
+test-all: servers
+	STACK=embedded $(PYTEST) $(ARGS)
+	STACK=real $(PYTEST) -m "not once" $(ARGS)
+
+lint: $(TEST_STAMP)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(PY) .ci/house.py
+	$(BIN)/lint-imports --no-cache
+	git ls-files -z '*/templates/*.html' 'templates/*.html' | xargs -0 -r $(BIN)/djade --check --target-version 5.2
+	$(CHECK) $(PY) manage.py makemigrations --check --dry-run
+	$(PY) .ci/locks.py
+
+types: $(TEST_STAMP)
+	$(CHECK) $(BIN)/mypy
+
+bench: $(TEST_STAMP)
+	$(PY) -m benchmarks $(ARGS)
+
+mutants: $(TEST_STAMP)
+	$(PY) -m tests.mutants $(ARGS)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache static build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+install: $(TEST_STAMP)
+
+servers: $(TEST_STAMP)
+	@if [ "$(INSTALL)" = 1 ]; then $(PY) -m tests.servers install; fi
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Conclave needs Python 3.11 or newer, not " + sys.version)'
+	@$(PYTHON) -m venv $(VENV) || { echo "python3 has no venv or pip here (Debian: apt install python3-venv)"; rm -rf $(VENV); exit 1; }
+
+$(RUN_STAMP): | $(PY)
+	@echo "installing the locked dependencies"
+	@$(PIP) requirements/run.txt
+	@touch $@
+
+$(TEST_STAMP): | $(PY)
+	@echo "installing the locked dependencies, those of the tests too"
+	@$(PIP) requirements/test.txt
+	@touch $@
+
+.env:
+	@umask 077; $(PYTHON) -c 'import secrets; print("SECRET_KEY=" + secrets.token_urlsafe(48))' > .env.new && mv .env.new .env

@@ -1,0 +1,69 @@
+"""What every test run has: its environment, set before Django loads, and at its end what was skipped and why."""
+
+import os
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from _pytest.terminal import TerminalReporter
+
+from tests import environment
+
+STRICT = os.environ.get("REQUIRE_ALL") == "1"
+missing = environment.prepare()
+skipped: Counter[str] = Counter()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if missing:
+        reason = f"skipped: everything on PostgreSQL and Redis: {missing} (INSTALL=1 make test installs it)"
+        pytest.exit(reason, returncode=1 if STRICT else 0)
+    _database_in_a_file(config)
+
+
+def _database_in_a_file(config: pytest.Config) -> None:
+    """Django's SQLite test database lives in memory, where threads lock each other out; the product's never does."""
+    from django.conf import settings  # noqa: PLC0415 - Django may be imported only once the environment is set
+
+    database = settings.DATABASES["default"]
+    if database["ENGINE"].endswith("sqlite3"):
+        folder = tempfile.TemporaryDirectory(prefix="conclave-test-")
+        config.add_cleanup(folder.cleanup)
+        database.setdefault("TEST", {})["NAME"] = str(Path(folder.name) / "test.sqlite3")
+
+
+def pytest_report_header() -> str:
+    return f"stack: {environment.stack_name()}"
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and not hasattr(report, "wasxfail"):
+        _note(report)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    if report.skipped:
+        _note(report)
+
+
+def _note(report: pytest.TestReport | pytest.CollectReport) -> None:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    skipped[f"{report.nodeid.partition('::')[0]}: {reason.removeprefix('Skipped: ')}"] += 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if skipped and STRICT and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    terminalreporter.section("parts skipped and why")
+    if not skipped:
+        terminalreporter.line("none")
+    for part, count in sorted(skipped.items()):
+        terminalreporter.line(f"{count} × {part}")
+    if skipped and STRICT:
+        terminalreporter.line("REQUIRE_ALL=1: a skip is a failure", red=True)
