@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from core import logs
 from core.environment import Environment, stop
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -24,6 +25,7 @@ TRUSTED_PROXY_COUNT = env.number("TRUSTED_PROXY_COUNT", 0, 0, 10)
 RATE_LIMIT_FACTOR = env.factor("RATE_LIMIT_FACTOR", 1)
 OPEN_SIGNUP = env.flag("OPEN_SIGNUP", True)
 LOG_FORMAT = env.choice("LOG_FORMAT", "console", ("console", "json"))
+LOGGING = logs.configure(LOG_FORMAT)
 METRICS_TOKEN = env.text("METRICS_TOKEN")
 
 INSTALLED_APPS = [
