@@ -13,10 +13,11 @@ from accounts import services
 from accounts.credentials import Credential
 from accounts.models import Login, User
 from accounts.schema import Me, Profile, Session
-from core.api import View, body
+from core.api import body
 from core.errors import Forbidden, NotFound
 from core.openapi import operation
 from core.paging import page
+from core.views import View
 
 
 class MeView(View):

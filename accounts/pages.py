@@ -1,59 +1,87 @@
-"""The page of one's own profile and sessions. allauth's pages do the rest of /accounts/."""
+"""The page of my profile: my name, my time zone, where I am signed in."""
 
-from typing import cast
+import re
+import zoneinfo
 from uuid import UUID
 
 from django import forms
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts import services
-from accounts.devices import device_of
-from accounts.models import TIMEZONES, Login, User
+from accounts.models import Login, User
+
+ZONES = [(name, name.replace("_", " ")) for name in sorted(zoneinfo.available_timezones())]
+BROWSERS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Macintosh", "Linux")
 
 
 class ProfileForm(forms.Form):
-    display_name = forms.CharField(label="Name", max_length=80)
-    timezone = forms.ChoiceField(label="Time zone", choices=[(name, name) for name in sorted(TIMEZONES)])
+    display_name = forms.CharField(max_length=80, label="Name")
+    timezone = forms.ChoiceField(choices=ZONES, label="Time zone")
 
 
 @never_cache
-@login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def profile(request: HttpRequest) -> HttpResponse:
-    user = cast(User, request.user)
+    """Shows and changes it; posted with `revoke`, ends a login."""
+    user = request.user
+    if not isinstance(user, User):
+        return redirect_to_login(request.path)
     if "revoke" in request.POST:
         return _revoke(request, user, request.POST["revoke"])
-    form = ProfileForm(request.POST or None, initial={"display_name": user.display_name, "timezone": user.timezone})
-    if form.is_valid():
+    current = {"display_name": user.display_name, "timezone": user.timezone}
+    form = ProfileForm(request.POST if request.method == "POST" else None, initial=current)
+    if form.is_bound and form.is_valid():
         services.change_profile(user, **form.cleaned_data)
         messages.success(request, "Saved.")
         return redirect("profile")
-    sessions = [_row(request, login) for login in user.logins.order_by("-last_used_at")]
-    return render(request, "accounts/profile.html", {"form": form, "sessions": sessions})
+    return render(request, "accounts/profile.html", {"form": form, "sessions": _sessions(request, user)})
 
 
 def _revoke(request: HttpRequest, user: User, which: str) -> HttpResponse:
-    """`others`, or the id of one that is not this."""
-    others = user.logins.exclude(session_key=request.session.session_key)
-    try:
-        services.end_logins(others if which == "others" else others.filter(id=UUID(which)))
-    except ValueError:
-        raise Http404 from None
-    messages.success(request, "Signed out there.")
+    """End one of the person's logins, or all but this one."""
+    logins = user.logins.all()
+    if which == "others":
+        ended = services.end_logins(logins.exclude(session_key=request.session.session_key))
+    else:
+        ended = services.end_logins(logins.filter(pk=_id(which)))
+    messages.success(request, f"{ended} session{'s' if ended != 1 else ''} ended.")
     return redirect("profile")
 
 
-def _row(request: HttpRequest, login: Login) -> dict[str, object]:
-    return {
-        "id": login.id,
-        "device": device_of(login.user_agent),
-        "address": login.address,
-        "created_at": login.created_at,
-        "last_used_at": login.last_used_at,
-        "is_current": login.session_key == request.session.session_key,
-    }
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Http404 from None
+
+
+def _sessions(request: HttpRequest, user: User) -> list[dict[str, object]]:
+    key = request.session.session_key
+    return [
+        {
+            "id": login.pk,
+            "device": device(login),
+            "address": login.address,
+            "created_at": login.created_at,
+            "last_used_at": login.last_used_at,
+            "is_current": login.session_key == key,
+        }
+        for login in user.logins.order_by("-last_used_at")
+    ]
+
+
+def device(login: Login) -> str:
+    """A browser and its system in two words, or the name that a program gave itself."""
+    agent = login.user_agent
+    browser = next((name for mark, name in BROWSERS if mark in agent), "")
+    system = next((name for name in SYSTEMS if name in agent), "")
+    if browser:
+        return f"{browser} on {system}" if system else browser
+    name = re.match(r"[\w.+-]{1,40}", agent)
+    return name.group() if name else "Unknown program"

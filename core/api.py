@@ -1,4 +1,7 @@
-"""The conventions of REST: problems, strict bodies and query parameters, the view that every address of ours is."""
+"""The conventions of REST: problems, strict bodies and query parameters.
+
+Settings name parts of it, which REST framework reads before it has views: hence `core.views`.
+"""
 
 import logging
 import re
@@ -21,7 +24,6 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from core import errors
 from core.errors import ConclaveError
@@ -183,16 +185,6 @@ class WireRenderer(BaseRenderer):
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
         return b"" if data is None else encode(data)
-
-
-class View(APIView):
-    """One address. Methods answer `Response(struct)`; nothing of it is kept by any cache."""
-
-    renderer_classes = (WireRenderer,)
-
-    @property
-    def default_response_headers(self) -> dict[str, str]:
-        return {**super().default_response_headers, "Cache-Control": "no-store"}
 
 
 def body(request: Request, into: type[T]) -> T:
