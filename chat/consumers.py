@@ -80,7 +80,7 @@ class Refuse(AsyncConsumer):
 def _refusal(scope: Any) -> ConclaveError | None:
     if protocol.PROTOCOL not in scope["subprotocols"]:
         return BadFrame(f"Offer the subprotocol {protocol.PROTOCOL}.")
-    refused: ConclaveError | None = scope["refused"]
+    refused: ConclaveError | None = scope.get("refused")
     return refused
 
 

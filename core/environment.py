@@ -26,19 +26,20 @@ class Environment:
         self._root = root
 
     def text(self, name: str, default: str = "") -> str:
-        value: str = self._env.str(name, default)
-        return value.strip()
+        """The setting, or the default where it is empty or not set."""
+        value: str = self._env.str(name, "")
+        return value.strip() or default
 
     def flag(self, name: str, default: bool) -> bool:
         try:
-            value: bool = self._env.bool(name, default)
+            value: bool = self._env.bool(name) if self.text(name) else default
         except EnvError:
             stop(name, f"{self.text(name)!r} is neither 0 nor 1")
         return value
 
     def number(self, name: str, default: int, low: int = 0, high: int = 2**31) -> int:
         try:
-            value: int = self._env.int(name, default)
+            value: int = self._env.int(name) if self.text(name) else default
         except EnvError:
             stop(name, f"{self.text(name)!r} is not a whole number")
         if not low <= value <= high:
@@ -47,7 +48,7 @@ class Environment:
 
     def factor(self, name: str, default: float) -> float:
         try:
-            value: float = self._env.float(name, default)
+            value: float = self._env.float(name) if self.text(name) else default
         except EnvError:
             stop(name, f"{self.text(name)!r} is not a number")
         if not 0 <= value < float("inf"):
