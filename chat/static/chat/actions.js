@@ -16,6 +16,7 @@ export class Actions {
     list.addEventListener("focusin", (event) => this.#show(event.target));
     list.addEventListener("click", (event) => this.#click(event));
     list.addEventListener("pointerleave", () => this.#hide());
+    document.addEventListener("pointerdown", (event) => event.target.closest(".message") || this.#hide());
     list.addEventListener("keydown", (event) => this.#key(event));
   }
 

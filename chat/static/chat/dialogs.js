@@ -14,6 +14,7 @@ export function wireDialogs() {
     const closer = event.target.closest("[data-close]");
     if (closer) closer.closest("dialog").close();
     else if (event.target.matches("dialog[open]")) event.target.close(); // The backdrop belongs to the dialog itself.
+    event.target.closest(".menu .menu-item")?.closest("[popover]").hidePopover();
   });
 }
 

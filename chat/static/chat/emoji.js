@@ -41,7 +41,7 @@ export const EMOJI = [
   ["❓", "question"],
   ["🐛", "bug"],
   ["📌", "pin important"],
-  ["☕", "coffee break"],
+  ["☕️", "coffee break"],
   ["🍰", "cake birthday"],
 ];
 

@@ -34,7 +34,6 @@ export class Connection {
     this.attempt = 0;
     this.count = 0;
     this.waiting = new Map();
-    this.silence = GRACE;
   }
 
   start() {
@@ -73,6 +72,7 @@ export class Connection {
   #connect() {
     this.#enter("connecting");
     this.retryAfter = null;
+    this.silence = GRACE;
     const socket = this.open(this.url);
     this.socket = socket;
     socket.onmessage = ({ data }) => socket === this.socket && this.#receive(JSON.parse(data));
@@ -81,6 +81,7 @@ export class Connection {
   }
 
   #receive(frame) {
+    if (frame.type === "hello") this.silence = frame.heartbeat * 1_000 + GRACE;
     this.#watch();
     if (frame.type === "ok" || frame.type === "error") {
       const asked = this.waiting.get(frame.id);
@@ -91,7 +92,6 @@ export class Connection {
     }
     if (frame.type === "bye") this.retryAfter = frame.retry_after ?? null;
     if (frame.type === "hello" && this.state === "connecting") {
-      this.silence = frame.heartbeat * 1_000 + GRACE;
       this.#enter("online");
       this.steady = setTimeout(() => (this.attempt = 0), GRACE);
     }

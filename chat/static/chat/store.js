@@ -104,8 +104,11 @@ export class Store {
     return room.cursor ?? (room.loaded || this.epoch === null ? null : { epoch: this.epoch, rev: room.rev });
   }
 
-  /** A `subscribe` or `changes` result. `fresh`: it was asked without `since`, so it is the latest run of messages. */
-  subscribed(result, { fresh }) {
+  /**
+   * A `subscribe` or `changes` result. `fresh`: it was asked without `since`, so it is the latest run of messages.
+   * `sparse`: one of many, which may have left its messages out.
+   */
+  subscribed(result, { fresh = false, sparse = false }) {
     const room = this.rooms.get(result.room) ?? newRoom(result.room);
     this.rooms.set(room.id, room);
     if (result.reset || fresh) this.#restart(room, result);
@@ -113,16 +116,20 @@ export class Store {
     for (const message of result.messages) this.#put(room, message);
     if (room.restarting && !result.more) {
       room.restarting = false;
-      room.loaded = true;
+      room.loaded = !sparse || room.byNumber.size > 0;
       room.low = room.number + 1;
     }
     this.#settle(room);
   }
 
   /** Forget what this room's run held. Without `reset`, newer states that overtook the result are kept. */
-  #restart(room, { reset, rev }) {
+  #restart(room, { reset, rev, messages }) {
     for (const message of [...room.byId.values()]) if (reset || message.rev <= rev) this.#forget(room, message);
-    if (reset) room.number = 0;
+    if (reset && messages.length) {
+      room.number = messages.at(-1).number;
+      room.read = Math.min(room.read, room.number);
+      room.told = Math.min(room.told, room.number);
+    }
     room.restarting = true;
     room.loaded = false;
     room.begins = false;

@@ -111,7 +111,7 @@ export class Sync {
     this.subscribed.add(id);
     try {
       const result = await this.connection.ask("subscribe", since ? { room: id, since } : { room: id, limit: LATEST });
-      await this.#finish(result, !since);
+      await this.#finish(result, { fresh: !since });
     } catch (error) {
       this.#refused(id, error);
     }
@@ -132,7 +132,7 @@ export class Sync {
       for (const result of results) {
         left.delete(result.room);
         if (result.code) this.#refused(result.room, result);
-        else await this.#finish(result, false).catch((error) => this.#refused(result.room, error));
+        else await this.#finish(result, { sparse: true }).catch((error) => this.#refused(result.room, error));
       }
     } catch (error) {
       for (const id of left) this.#refused(id, error);
@@ -140,11 +140,11 @@ export class Sync {
   }
 
   /** Fold a result and, while the server says that there is more, what follows it. */
-  async #finish(result, fresh) {
-    this.store.subscribed(result, { fresh });
+  async #finish(result, how) {
+    this.store.subscribed(result, how);
     if (!result.more) return;
     const since = { epoch: result.epoch, rev: result.rev };
-    await this.#finish(await this.connection.ask("subscribe", { room: result.room, since }), false);
+    await this.#finish(await this.connection.ask("subscribe", { room: result.room, since }), {});
   }
 
   /** A lost connection resumes by itself; a room that is not mine (any more) leaves the list; the rest is asked again. */

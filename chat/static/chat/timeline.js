@@ -25,7 +25,6 @@ export class Timeline {
     this.list = $("#messages");
     this.pill = $("#new-pill");
     this.render = eachFrame(() => this.#render());
-    this.missing = new Set();
     this.reset(null);
     this.scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     this.pill.addEventListener("click", () => this.toEnd());
@@ -42,6 +41,7 @@ export class Timeline {
     this.seen = 0;
     this.dividerAfter = null;
     this.loading = false;
+    this.missing = new Set();
     this.list.keyed = new Map();
     this.list.replaceChildren();
     this.pill.hidden = true;
