@@ -8,4 +8,4 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Receivers need the models, which exist only now: hence the import here."""
-        from accounts import signals  # noqa: F401
+        from accounts import signals  # noqa: F401, PLC0415

@@ -67,7 +67,7 @@ def login_of_token(token: str) -> Login:
 
 
 def resolve_session(session_key: str) -> Credential:
-    """Whose session this is. Unlike Django's `get_user` it never changes or deletes the session. Raises NotAuthenticated."""
+    """Whose session this is; NotAuthenticated if nobody's. Unlike Django's `get_user` it never changes the session."""
     if not session_key.isalnum():
         raise NotAuthenticated
     session = Session.objects.filter(session_key=session_key, expire_date__gt=now()).first()
@@ -98,7 +98,7 @@ def _living_login(claims: tokens.Claims) -> Login:
 
 
 def _signed_in(session: Session, user: User) -> bool:
-    """Whether the session was signed in as this user with the password of today, under this secret key or an old one."""
+    """Whether this user signed in to it with the password of today, under this secret key or an old one."""
     data = session.get_decoded()
     shown = str(data.get(HASH_SESSION_KEY, ""))
     valid = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]

@@ -1,4 +1,4 @@
-"""Counts guesses at mailed codes before they are compared. allauth counts them in the session, where parallel ones slip by."""
+"""Counts guesses at mailed codes before they are compared: parallel ones slip by allauth, which counts in the session."""
 
 import hashlib
 

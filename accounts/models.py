@@ -79,7 +79,7 @@ class User(Row, AbstractBaseUser, PermissionsMixin):
 
 
 class Login(Row):
-    """One signed-in browser or program. Its id is the `sid` of its tokens; without the row none of them is worth anything."""
+    """One signed-in browser or program. Its id is the `sid` of its tokens, which are worth nothing without the row."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="logins")
     session_key = models.CharField(max_length=40, unique=True)

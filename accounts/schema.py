@@ -22,7 +22,7 @@ class Me(Struct, frozen=True, kw_only=True):
     date_joined: datetime
 
 
-class Profile(Strict):
+class Profile(Strict, frozen=True):
     """What I change of myself. A field that is left out stays."""
 
     display_name: Annotated[str, Meta(min_length=1, max_length=80, pattern=r"\S")] | UnsetType = UNSET

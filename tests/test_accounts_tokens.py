@@ -87,11 +87,10 @@ def test_a_program_that_logs_in_gets_tokens_that_name_its_login(ada: User) -> No
 def test_nobody_gets_a_token_before_the_address_is_verified() -> None:
     answer = post("/auth/signup", {"email": "new@acme.test", "password": PASSWORD})
     assert answer.status_code == 401 and "access_token" not in answer.json()["meta"]
+    code = mailed_code()
     again = post("/auth/login", {"email": "new@acme.test", "password": PASSWORD})
     assert "access_token" not in again.json().get("meta", {})
-    verified = post(
-        "/auth/email/verify", {"key": mailed_code()}, **{"X-Session-Token": answer.json()["meta"]["session_token"]}
-    )
+    verified = post("/auth/email/verify", {"key": code}, **{"X-Session-Token": answer.json()["meta"]["session_token"]})
     assert verified.status_code == 200 and me(verified.json()["meta"]["access_token"]) == 200
     assert User.objects.get(email="new@acme.test").display_name == "new"
 
