@@ -1,0 +1,66 @@
+"""What the tests share: the cast, in this process's database or in that of real servers."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+pytest_plugins = ["tests.plugin"]
+
+
+@pytest.fixture(scope="module")
+def _module_cast(django_db_setup: None, django_db_blocker: Any) -> Iterator[Any]:
+    """Made once a module, inside a transaction that its tests nest in."""
+    from django.db import transaction
+
+    from tests.cast import make_cast
+
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield make_cast()
+        transaction.set_rollback(True)
+
+
+@pytest.fixture
+def cast(_module_cast: Any, db: None) -> Any:
+    """Everybody, in this process's database; what a test changes is undone after it."""
+    return _module_cast
+
+
+@pytest.fixture
+def committed_cast(transactional_db: None) -> Any:
+    """The same, committed, for tests with several threads."""
+    from tests.cast import make_cast
+
+    return make_cast()
+
+
+@pytest.fixture(scope="module")
+def make_stack() -> Iterator[Callable[..., Any]]:
+    """`make_stack(kind, **settings)` → (stack, cast): a database of its own for servers, with the cast in it."""
+    from tests.processes import Stack
+
+    stacks: list[Any] = []
+
+    def make(kind: str, **settings: Any) -> Any:
+        stack = Stack(kind, **settings)
+        stacks.append(stack)
+        return stack, seed(stack)
+
+    yield make
+    for stack in stacks:
+        stack.stop()
+
+
+def seed(stack: Any) -> Any:
+    """Make the cast in the stack's database."""
+    from tests.cast import Cast
+
+    environ = stack.environ | {"DJANGO_SETTINGS_MODULE": "core.settings", "PATH": os.environ["PATH"]}
+    made = subprocess.run(
+        [sys.executable, "-m", "tests.cast"], env=environ, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert made.returncode == 0, made.stderr
+    return Cast.from_json(made.stdout)
