@@ -16,7 +16,7 @@ from chat.connection import Connection
 from chat.feed import Feed, RoomEvent
 from chat.feed import Subscription as FeedSubscription
 from chat.groups import Groups
-from chat.protocol import Resync, RoomAdded, RoomRemoved, RoomUpdated, RoleChanged
+from chat.protocol import Resync, RoleChanged, RoomAdded, RoomRemoved, RoomUpdated
 from chat.publish import CONTROL, carry_with, room_group, seat_group
 from chat.queries import rooms_seen_by
 from chat.shapes import people_of, room_shape

@@ -80,9 +80,7 @@ class Message(Row):
     number = models.PositiveBigIntegerField()
     rev = models.PositiveBigIntegerField()
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.TEXT)
-    author = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="messages"
-    )
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="messages")
     body = models.TextField(blank=True)
     html = models.TextField(null=True, blank=True)  # noqa: DJ001  NULL: nothing to render
     nonce = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001  NULLs don't collide

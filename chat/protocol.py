@@ -1,8 +1,9 @@
 """The wire: every frame both ways, one sealed file. Fields and bounds are those of docs/protocol.md."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, get_args
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from core.errors import BadFrame, ConclaveError, Invalid
 from core.wire import Count, Id, Strict, convert, read
@@ -107,7 +108,7 @@ Command = (
     Subscribe | Unsubscribe | MessageSend | MessageEdit | MessageDelete | ReactionAdd | ReactionRemove | Read | Typing
     | Authenticate | Hello | Ping
 )  # fmt: skip
-COMMANDS: tuple[type[Frame], ...] = Command.__args__  # type: ignore[attr-defined]  # a union lists its members
+COMMANDS: tuple[type[Frame], ...] = get_args(Command)
 _BY_TYPE = {str(command.__struct_config__.tag): command for command in COMMANDS}
 
 
@@ -252,7 +253,8 @@ class CatchUp(Struct, frozen=True, kw_only=True):
     room: str
     epoch: str
     rev: int
-    messages: list[MessageShape]
+    messages: Sequence[MessageShape | Raw]
+    """Already encoded, so that their bytes can be counted once."""
     more: bool
     reset: bool
 
@@ -293,7 +295,7 @@ class Refused(Exception):
 
 def _id_of(value: dict[str, Any]) -> str | None:
     try:
-        return convert(value.get("id"), FrameId)  # type: ignore[arg-type]  # an annotated type is one to msgspec
+        return convert(value.get("id"), FrameId)
     except (BadFrame, Invalid):
         return None
 

@@ -31,7 +31,8 @@ def seat_group(seat: UUID | str) -> str:
 def _without_hub(group: str, event: dict[str, Any]) -> None:
     """From a process that serves nobody: a command, a test."""
     try:
-        async_to_sync(get_channel_layer().group_send)(group, event)
+        layer: Any = get_channel_layer()
+        async_to_sync(layer.group_send)(group, event)
     except Exception:
         log.warning("publish failed", group=group, exc_info=True)
 

@@ -43,7 +43,7 @@ def room_seen_by(actor: Actor, room: UUID) -> Any:
     return found
 
 
-def room_read_by(actor: Actor, room: UUID, **also: Any) -> Any:
+def room_read_by(actor: Actor, room: UUID, /, **also: Any) -> Any:
     """A room that the actor is a member of, or `NotFound`; an open one, too, must be joined before it is read.
 
     `also` annotates it, in the same statement.
@@ -87,7 +87,7 @@ def members_seen_by(actor: Actor, room: UUID) -> QuerySet[RoomMember]:
 def sharing_a_room(actor: Actor) -> Q:
     """On `Membership`: everyone with whom the actor has a room in common."""
     mine = RoomMember.objects.filter(seat=actor.seat, room=OuterRef("room"))
-    return Exists(RoomMember.objects.filter(Exists(mine), seat=OuterRef("pk")))
+    return Q(Exists(RoomMember.objects.filter(Exists(mine), seat=OuterRef("pk"))))
 
 
 def facts_of(room: Any) -> Facts:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from msgspec import UNSET
 
@@ -72,7 +73,7 @@ def room_shape(room: Any, people: Iterable[Author] | None = None) -> RoomShape:
     )
 
 
-def people_of(rooms: Iterable[Any], but: object) -> dict[Any, list[Author]]:
+def people_of(rooms: Iterable[Any], but: UUID) -> dict[Any, list[Author]]:
     """For the direct rooms among these: everyone in them except seat `but`."""
     found: dict[Any, list[Author]] = {room.pk: [] for room in rooms if room.kind == RoomKind.DIRECT}
     if not found:

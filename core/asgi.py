@@ -1,10 +1,11 @@
 """The ASGI root: Origin check, authentication, actor, then the address."""
 
 import os
+from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.settings")
 
-from django.core.asgi import get_asgi_application  # noqa: E402  settings first
+from django.core.asgi import get_asgi_application
 
 _http = get_asgi_application()
 
@@ -16,15 +17,13 @@ from chat.routing import urlpatterns  # noqa: E402
 from tenants.middleware import ActorMiddleware  # noqa: E402
 
 
-async def http(scope, receive, send):  # type: ignore[no-untyped-def]
+async def http(scope: Any, receive: Any, send: Any) -> None:
     """Requests write, too: with the hub running, what they publish leaves by this process's own loop."""
     this_hub()
     await _http(scope, receive, send)
 
 
+_sockets: Any = URLRouter(urlpatterns)
 application = ProtocolTypeRouter(
-    {
-        "http": http,
-        "websocket": OriginMiddleware(CredentialMiddleware(ActorMiddleware(URLRouter(urlpatterns)))),
-    }
+    {"http": http, "websocket": OriginMiddleware(CredentialMiddleware(ActorMiddleware(_sockets)))}
 )

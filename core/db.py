@@ -34,8 +34,8 @@ async def run(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     Channels' own helper queues every call of the process on one thread. A lost database is `Unavailable`.
     """
     context = contextvars.copy_context()
-    call = functools.partial(context.run, _call, fn, *args, **kwargs)
-    return await asyncio.get_running_loop().run_in_executor(_pool, call)
+    call = functools.partial(_call, fn, *args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(_pool, context.run, call)
 
 
 def transactional(fn: Callable[P, R]) -> Callable[P, R]:

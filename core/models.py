@@ -6,7 +6,6 @@ from typing import Any, cast
 
 from django.db import models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.backends.ddl_references import Statement
 from django.db.models.constraints import BaseConstraint
 
 from core.ids import new_id
@@ -21,6 +20,12 @@ class Row(models.Model):
         abstract = True
 
 
+def _table(model: type[models.Model] | None, schema_editor: BaseDatabaseSchemaEditor | None) -> str:
+    assert model is not None
+    assert schema_editor is not None
+    return schema_editor.quote_name(model._meta.db_table)
+
+
 class SameTenant(BaseConstraint):
     """A composite foreign key `(<field>, tenant)` → `(id, tenant)` of the referenced table.
 
@@ -32,26 +37,27 @@ class SameTenant(BaseConstraint):
         super().__init__(name=name)
         self.field = field
 
-    def _sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> str:
+    def _sql(self, model: type[models.Model] | None, schema_editor: BaseDatabaseSchemaEditor | None) -> str:
+        assert model is not None
+        assert schema_editor is not None
         quote = schema_editor.quote_name
         field = cast("models.ForeignKey[Any, Any]", model._meta.get_field(self.field))
-        column, target = field.column, field.related_model
+        target = cast("type[models.Model]", field.related_model)
         return (
-            f"CONSTRAINT {quote(self.name)} FOREIGN KEY ({quote(column)}, {quote('tenant_id')}) "
+            f"CONSTRAINT {quote(self.name)} FOREIGN KEY ({quote(field.column)}, {quote('tenant_id')}) "
             f"REFERENCES {quote(target._meta.db_table)} ({quote('id')}, {quote('tenant_id')}) "
             "DEFERRABLE INITIALLY DEFERRED"
         )
 
-    def constraint_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> str:
-        return self._sql(model, schema_editor)
+    constraint_sql = _sql
 
-    def create_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> Statement:
-        table = schema_editor.quote_name(model._meta.db_table)
-        return Statement("ALTER TABLE %(table)s ADD %(sql)s", table=table, sql=self._sql(model, schema_editor))
+    def create_sql(self, model: type[models.Model] | None, schema_editor: BaseDatabaseSchemaEditor | None) -> str:
+        return f"ALTER TABLE {_table(model, schema_editor)} ADD {self._sql(model, schema_editor)}"
 
-    def remove_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> Statement:
-        table, name = schema_editor.quote_name(model._meta.db_table), schema_editor.quote_name(self.name)
-        return Statement("ALTER TABLE %(table)s DROP CONSTRAINT %(name)s", table=table, name=name)
+    def remove_sql(self, model: type[models.Model] | None, schema_editor: BaseDatabaseSchemaEditor | None) -> str:
+        assert schema_editor is not None
+        name = schema_editor.quote_name(self.name)
+        return f"ALTER TABLE {_table(model, schema_editor)} DROP CONSTRAINT {name}"
 
     def validate(self, *args: Any, **kwargs: Any) -> None:
         """Nothing to check in Python: services find every reference through the actor, the database guards the rest."""

@@ -224,7 +224,7 @@ ACCOUNT_RATE_LIMITS = {
 }
 HEADLESS_ONLY = False
 HEADLESS_CLIENTS = ("browser", "app")
-HEADLESS_TOKEN_STRATEGY = "accounts.strategy.TokenStrategy"
+HEADLESS_TOKEN_STRATEGY = "accounts.strategy.TokenStrategy"  # noqa: S105  a class
 MFA_ADAPTER = "accounts.adapter.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 SIMPLE_JWT = {"ACCESS_TOKEN_LIFETIME": ACCESS_TOKEN_LIFETIME, "REFRESH_TOKEN_LIFETIME": REFRESH_TOKEN_LIFETIME}

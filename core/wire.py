@@ -21,7 +21,9 @@ Id = Annotated[str, Meta(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{
 """A UUID in its canonical spelling."""
 Count = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 
-_BOUNDS = re.compile(r"Expected `\w+`( \| `?null`?)? (of length|matching|<=|>=|<|>)|Invalid enum value|Invalid RFC3339|out of range")
+_BOUNDS = re.compile(
+    r"Expected `\w+`( \| `?null`?)? (of length|matching|<=|>=|<|>)|Invalid enum value|Invalid RFC3339|out of range"
+)
 _PLACE = re.compile(r" - at `([^`]*)`")
 
 

@@ -1,15 +1,11 @@
-"""The ASGI side of tenancy: a socket's address names an organization; the person becomes an actor in it, or is refused."""
+"""The ASGI side of tenancy: a socket's address names an organization, in which the person becomes an actor."""
 
 import re
-from collections.abc import Awaitable, Callable
-from typing import Any
 
+from accounts.middleware import App, Receive, Scope, Send
 from core import db
 from core.errors import ConclaveError, NoSeat
 from tenants.access import actor_of
-
-Scope = dict[str, Any]
-App = Callable[[Scope, Any, Any], Awaitable[None]]
 
 _SLUG = re.compile(r"/ws/v1/([^/]+)/")
 
@@ -20,7 +16,7 @@ class ActorMiddleware:
     def __init__(self, app: App) -> None:
         self.app = app
 
-    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope = {**scope, "actor": None}
         slug = _SLUG.match(scope["path"])
         if scope.get("refused") is None:

@@ -7,6 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.db import transaction
+
+from tests.cast import Cast, make_cast
+from tests.processes import Stack
 
 pytest_plugins = ["tests.plugin"]
 
@@ -14,10 +18,6 @@ pytest_plugins = ["tests.plugin"]
 @pytest.fixture(scope="module")
 def _module_cast(django_db_setup: None, django_db_blocker: Any) -> Iterator[Any]:
     """Made once a module, inside a transaction that its tests nest in."""
-    from django.db import transaction
-
-    from tests.cast import make_cast
-
     with django_db_blocker.unblock(), transaction.atomic():
         yield make_cast()
         transaction.set_rollback(True)
@@ -32,16 +32,12 @@ def cast(_module_cast: Any, db: None) -> Any:
 @pytest.fixture
 def committed_cast(transactional_db: None) -> Any:
     """The same, committed, for tests with several threads."""
-    from tests.cast import make_cast
-
     return make_cast()
 
 
 @pytest.fixture(scope="module")
 def make_stack() -> Iterator[Callable[..., Any]]:
     """`make_stack(kind, **settings)` → (stack, cast): a database of its own for servers, with the cast in it."""
-    from tests.processes import Stack
-
     stacks: list[Any] = []
 
     def make(kind: str, **settings: Any) -> Any:
@@ -56,8 +52,6 @@ def make_stack() -> Iterator[Callable[..., Any]]:
 
 def seed(stack: Any) -> Any:
     """Make the cast in the stack's database."""
-    from tests.cast import Cast
-
     environ = stack.environ | {"DJANGO_SETTINGS_MODULE": "core.settings", "PATH": os.environ["PATH"]}
     made = subprocess.run(
         [sys.executable, "-m", "tests.cast"], env=environ, capture_output=True, text=True, check=False, timeout=120

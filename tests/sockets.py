@@ -121,21 +121,21 @@ class Socket:
             if "epoch" in each and "messages" in each:
                 self.rooms.setdefault(each["room"], Room()).start(each)
 
-    def send(self, type: str, **fields: Any) -> asyncio.Future[dict[str, Any]]:
+    def send(self, kind: str, **fields: Any) -> asyncio.Future[dict[str, Any]]:
         """Send a command without waiting; the future is its answer."""
-        frame = {"type": type, "id": str(next(self._ids)), **fields}
+        frame = {"type": kind, "id": str(next(self._ids)), **fields}
         future = asyncio.get_running_loop().create_future()
         self._answers[frame["id"]] = future
         self._sending = asyncio.ensure_future(self.wire.send(json.dumps(frame)))
         return future
 
-    async def ask(self, type: str, **fields: Any) -> dict[str, Any]:
+    async def ask(self, kind: str, **fields: Any) -> dict[str, Any]:
         """Send a command; its `ok` or `error` frame."""
-        return await asyncio.wait_for(self.send(type, **fields), PATIENCE)
+        return await asyncio.wait_for(self.send(kind, **fields), PATIENCE)
 
-    async def do(self, type: str, **fields: Any) -> Any:
+    async def do(self, kind: str, **fields: Any) -> Any:
         """Send a command that must succeed; its result."""
-        answer = await self.ask(type, **fields)
+        answer = await self.ask(kind, **fields)
         assert answer["type"] == "ok", answer
         return answer["result"]
 
@@ -154,10 +154,10 @@ class Socket:
                 self._news.clear()
                 await self._news.wait()
 
-    async def event(self, type: str, patience: float = PATIENCE) -> dict[str, Any]:
+    async def event(self, kind: str, patience: float = PATIENCE) -> dict[str, Any]:
         """The first event of this type, also one that is there already."""
-        await self.until(lambda: any(each["type"] == type for each in self.events), patience)
-        return next(each for each in self.events if each["type"] == type)
+        await self.until(lambda: any(each["type"] == kind for each in self.events), patience)
+        return next(each for each in self.events if each["type"] == kind)
 
     async def closed(self, patience: float = PATIENCE) -> int:
         """Wait for the end; its code."""
