@@ -120,8 +120,9 @@ export class Page {
 
   #aside(state, room) {
     const acts = [];
-    let [mark, title, words] = ["faces", `Welcome to ${this.organization}`, "Choose a room on the left, or start with one of these."];
+    let [mark, title, words] = ["faces", `Welcome to ${this.organization}`, "Choose a room on the left."];
     if (state === "welcome" && mayCreate(this.role())) {
+      words = "Choose a room on the left, or start with one of these.";
       acts.push(h("button.button.primary", { type: "button", onclick: this.openCreate }, "Create a room"));
       acts.push(h("button.button", { type: "button", onclick: this.openBrowse }, "Join a room"));
     }
