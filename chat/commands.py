@@ -126,7 +126,7 @@ class Commands:
             nonce=frame.nonce,
             reply_to=None if frame.reply_to is None else UUID(frame.reply_to),
         )
-        answer({"message": message_shape(sent)})
+        answer({"message": message_shape(sent.message)})
 
     async def _edit(self, frame: protocol.MessageEdit, answer: Answer) -> None:
         rev = None if frame.rev is UNSET else frame.rev

@@ -94,7 +94,7 @@ def _furnish_acme() -> None:
         (moderator, talk.pk, "Yes. Bring the numbers."),
     ]
     sent = [
-        send_message(actor, room=room, body=body, nonce=f"demo-{index}")
+        send_message(actor, room=room, body=body, nonce=f"demo-{index}").message
         for index, (actor, room, body) in enumerate(lines)
     ]
     for actor in (moderator, both, guest):

@@ -1,7 +1,7 @@
 """Messages: send, edit, delete."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.utils import timezone
@@ -18,19 +18,29 @@ from tenants.actor import Actor
 from tenants.permissions import Verb
 
 
-def send_message(actor: Actor, *, room: UUID, body: str, nonce: str, reply_to: UUID | None = None) -> Message:
+class Sent(NamedTuple):
+    """A message that was sent now, or by the same nonce before: then as it is now."""
+
+    message: Message
+    new: bool
+
+
+def send_message(actor: Actor, *, room: UUID, body: str, nonce: str, reply_to: UUID | None = None) -> Sent:
     """A new message in the room. The same author, room and nonce again answers that message as it is now."""
     html = render(checked_body(body))
     return _send(actor, room, body, html, nonce, reply_to)
 
 
 @transactional
-def _send(actor: Actor, room: UUID, body: str, html: str | None, nonce: str, reply_to: UUID | None) -> Message:
+def _send(actor: Actor, room: UUID, body: str, html: str | None, nonce: str, reply_to: UUID | None) -> Sent:
     found = find_room(actor, room)
     seen = messages_seen_by(found.actor).filter(room=room)
-    if first := seen.filter(author=actor.user, nonce=nonce).first():
-        return first
+    first = Message.objects.filter(room=room, author=actor.user, nonce=nonce).select_related("author").first()
+    if first is not None and found.facts.room_role is not None and first.number >= found.room.my_from:
+        return Sent(first, new=False)
     found.require(Verb.MESSAGE_SEND)
+    if first is not None:
+        raise Conflict("You used this nonce before you left the room: take another.")
     if reply_to is not None and not seen.filter(pk=reply_to).exists():
         raise NotFound("No such message to reply to.")
     message = _append(
@@ -38,7 +48,7 @@ def _send(actor: Actor, room: UUID, body: str, html: str | None, nonce: str, rep
     )  # fmt: skip
     message = messages_seen_by(found.actor).get(pk=message.pk)
     publish.message_changed(found.room, message)
-    return message
+    return Sent(message, new=True)
 
 
 def _append(room: Any, **fields: Any) -> Message:
