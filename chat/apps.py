@@ -14,17 +14,19 @@ class ChatConfig(AppConfig):
         # Hooks of the lower apps; models can only be imported once every app is loaded.
         from accounts import hooks as account_hooks  # noqa: PLC0415
         from chat import checks, publish  # noqa: F401, PLC0415  checks register themselves
+        from chat.explain import room_facts  # noqa: PLC0415
         from chat.models import Epoch  # noqa: PLC0415
         from chat.queries import sharing_a_room  # noqa: PLC0415
         from chat.services.invitations import come_into, invite_into  # noqa: PLC0415
         from chat.services.members import account_ends, seat_changes, seat_ends  # noqa: PLC0415
-        from tenants import hooks  # noqa: PLC0415
+        from tenants import explain, hooks  # noqa: PLC0415
 
         hooks.seat_ending.append(seat_ends)
         hooks.seat_changed.append(seat_changes)
         hooks.invitation_made.append(invite_into)
         hooks.invitation_accepted.append(come_into)
         hooks.sharing.append(sharing_a_room)
+        explain.room_facts.append(room_facts)
 
         def logins_ended(logins: Collection[UUID], _user: UUID) -> None:
             publish.logins_ended(logins)
