@@ -99,17 +99,17 @@ def _(error: ConclaveError) -> ConclaveError:
 
 
 @understood.register
-def _(error: Http404 | exceptions.NotFound) -> ConclaveError:
+def _(_error: Http404 | exceptions.NotFound) -> ConclaveError:
     return errors.NotFound()
 
 
 @understood.register
-def _(error: exceptions.NotAuthenticated | exceptions.AuthenticationFailed) -> ConclaveError:
+def _(_error: exceptions.NotAuthenticated | exceptions.AuthenticationFailed) -> ConclaveError:
     return errors.NotAuthenticated()
 
 
 @understood.register
-def _(error: PermissionDenied) -> ConclaveError:
+def _(_error: PermissionDenied) -> ConclaveError:
     return errors.Forbidden()
 
 
@@ -124,7 +124,7 @@ def _(error: exceptions.Throttled) -> ConclaveError:
 
 
 @understood.register
-def _(error: RequestDataTooBig) -> ConclaveError:
+def _(_error: RequestDataTooBig) -> ConclaveError:
     return errors.TooLarge()
 
 
@@ -190,8 +190,9 @@ class WireRenderer(BaseRenderer):
 def body(request: Request, into: type[T]) -> T:
     """The request's body as this struct: `BadFrame`, `Invalid` or `TooLarge` where it is none."""
     plain = request._request
-    if plain.content_type != JSON:
-        raise exceptions.UnsupportedMediaType(plain.content_type or "", f"The body must be {JSON}.")
+    kind = plain.content_type or ""
+    if kind != JSON and (kind or plain.body):
+        raise exceptions.UnsupportedMediaType(kind, f"The body must be {JSON}.")
     return convert(json_object(plain.body), into)
 
 

@@ -5,6 +5,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from accounts.admin import site
 from accounts.pages import profile
+from chat.pages import page_urls
 from core.health import livez, readyz
 from core.metrics import metrics
 from core.problems import errors_page, nowhere
@@ -22,7 +23,7 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(), name="docs"),
     path("api/docs/errors/", errors_page, name="errors"),
-    re_path("^api(/|$)", nowhere),
+    re_path("^api(?:/|$)", nowhere),
     path("livez", livez),
     path("readyz", readyz),
     path("metrics", metrics),
@@ -31,4 +32,5 @@ urlpatterns = [
     path("_allauth/", include("allauth.headless.urls")),
     path("django-admin/", site.urls),
     path("", include("tenants.pages")),
+    *page_urls,
 ]
