@@ -1,11 +1,14 @@
 """The operator's desk: staff who signed in at the front door, with a second factor, look after people."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from allauth.mfa.utils import is_mfa_enabled
 from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
@@ -56,9 +59,9 @@ class UserAdmin(UserBase):
     fields = ("email", "display_name", "timezone", "is_active", "is_staff", "date_joined", "last_login")
     readonly_fields: ClassVar = ("email", "date_joined", "last_login")
 
-    def save_model(self, request: HttpRequest, obj: User, form: object, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: User, form: ModelForm[User], change: bool) -> None:
         super().save_model(request, obj, form, change)
-        if not obj.is_active:
+        if not obj.is_active and "is_active" in form.changed_data:
             services.deactivate(obj)
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -1,4 +1,4 @@
-"""Counts guesses at mailed codes before they are compared: parallel ones slip by allauth, which counts in the session."""
+"""Counts guesses at mailed codes before they are compared: parallel ones slip by allauth's count in the session."""
 
 import hashlib
 

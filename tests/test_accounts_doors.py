@@ -12,6 +12,7 @@ from django.contrib.auth import hashers
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.sessions.models import Session
 from django.core import mail
+from django.core.cache import cache
 from django.db import IntegrityError, connections
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
@@ -25,6 +26,12 @@ pytestmark = pytest.mark.django_db
 
 PASSWORD = "a horse, a battery"
 SIGNUP = "/_allauth/app/v1/auth/signup"
+
+
+@pytest.fixture(autouse=True)
+def fresh_limits() -> None:
+    """Redis keeps what was counted in the test before."""
+    cache.clear()
 
 
 @pytest.fixture
@@ -110,6 +117,21 @@ def test_the_operators_desk_sends_strangers_to_the_front_door_and_wants_a_second
     assert client.get("/django-admin/password_change/").status_code == 302
     TOTP.activate(ada, generate_totp_secret())
     assert client.get("/django-admin/accounts/user/").status_code == 200
+
+
+def test_an_operator_shuts_someone_out_and_their_logins_end(ada: User) -> None:
+    operator = services.create_person(email="root@acme.test", password=PASSWORD, is_staff=True, is_superuser=True)
+    TOTP.activate(operator, generate_totp_secret())
+    token, desk = bearer(), Client()
+    desk.force_login(operator)
+    form = {"display_name": "Ada", "timezone": "UTC", "is_active": "on"}
+    address = f"/django-admin/accounts/user/{ada.pk}/change/"
+    assert desk.post(address, form).status_code == 302
+    assert Client().get("/api/v1/me/", headers=token).status_code == 200
+    del form["is_active"]
+    assert desk.post(address, form).status_code == 302
+    assert not Login.objects.filter(user=ada).exists()
+    assert Client().get("/api/v1/me/", headers=token).status_code == 401
 
 
 def test_signing_up_with_a_known_address_looks_and_costs_the_same(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,6 +222,17 @@ def test_a_cookie_changes_nothing_without_its_csrf_token(browser: Client) -> Non
 def test_a_cookie_whose_login_has_ended_signs_nobody_in(browser: Client) -> None:
     Login.objects.all().delete()
     assert Session.objects.exists()
+    assert browser.get("/api/v1/me/").status_code == 401
+
+
+def test_a_cookie_of_an_old_password_or_of_another_person_signs_nobody_in(ada: User, browser: Client) -> None:
+    assert browser.get("/api/v1/me/").status_code == 200
+    User.objects.update(password=hashers.make_password("another horse"))
+    assert browser.get("/api/v1/me/").status_code == 401
+    User.objects.update(password=ada.password)
+    assert browser.get("/api/v1/me/").status_code == 200
+    bob = services.create_person(email="bob@acme.test", password=PASSWORD)
+    Login.objects.update(user=bob)
     assert browser.get("/api/v1/me/").status_code == 401
 
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.core import mail
+from django.core.cache import cache
 from django.test import Client
 from django.utils.timezone import now
 
@@ -15,6 +16,12 @@ pytestmark = pytest.mark.django_db
 
 PASSWORD = "a horse, a battery"
 PROFILE = "/accounts/profile/"
+
+
+@pytest.fixture(autouse=True)
+def fresh_limits() -> None:
+    """Redis keeps what was counted in the test before."""
+    cache.clear()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 
 from accounts import services
@@ -17,6 +18,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "a horse, a battery"
 OURS = "http://localhost:8000"
 DENIED = "denied"
+
+
+@pytest.fixture(autouse=True)
+def fresh_limits() -> None:
+    """Redis keeps what was counted in the test before."""
+    cache.clear()
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from allauth.mfa.totp.internal.auth import (
 )
 from django.contrib.sessions.models import Session
 from django.core import mail
+from django.core.cache import cache
 from django.db import connections
 from django.test import Client
 from django.utils.timezone import now
@@ -33,6 +34,12 @@ pytestmark = pytest.mark.django_db
 
 APP = "/_allauth/app/v1"
 PASSWORD = "a horse, a battery"
+
+
+@pytest.fixture(autouse=True)
+def fresh_limits() -> None:
+    """Redis keeps what was counted in the test before."""
+    cache.clear()
 
 
 @pytest.fixture
