@@ -158,7 +158,7 @@ class Server(Daphne):
         reactor.callLater(1, self.application_checker)
         reactor.callLater(2, self.timeout_checker)
         reactor.addSystemEventTrigger("before", "shutdown", self.drain)
-        reactor.callWhenRunning(self.when_ready)
+        asyncio.get_event_loop().call_soon(self.when_ready)
         reactor.run()
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:

@@ -29,9 +29,14 @@ class Line:
         self._socket = socket.socket(fileno=number)
 
     def ready(self) -> None:
-        """Called on the worker's loop once it serves. A worker whose parent was killed must not keep the port."""
+        """Called on the worker's loop once it serves."""
         self._socket.send(b".")
-        asyncio.get_running_loop().add_reader(self._socket, os.kill, os.getpid(), signal.SIGTERM)
+        asyncio.get_running_loop().add_reader(self._socket, self._end)
+
+    def _end(self) -> None:
+        """The parent was killed: a worker that lived on would keep the port."""
+        asyncio.get_running_loop().remove_reader(self._socket)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Workers:

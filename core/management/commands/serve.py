@@ -63,6 +63,8 @@ class Command(BaseCommand):
     def _listener(self, options: dict[str, Any]) -> socket.socket:
         if options["workers"] < 1:
             stop("--workers", f"{options['workers']} is not a number of processes")
+        if not 0 <= options["port"] < 65_536:
+            stop("--port", f"{options['port']} is not a port")
         if options["workers"] > 1 and settings.CHANNEL_LAYERS["default"]["BACKEND"] == MEMORY:
             stop(
                 "--workers",
@@ -70,7 +72,7 @@ class Command(BaseCommand):
             )
         try:
             return listen(options["host"], options["port"])
-        except (OSError, OverflowError) as problem:
+        except OSError as problem:
             stop("--host --port", f"can't listen on {options['host']} port {options['port']}: {problem}")
 
     def _demo(self) -> str:
