@@ -17,7 +17,7 @@ export class Actions {
     list.addEventListener("click", (event) => this.#click(event));
     list.addEventListener("pointerleave", () => this.#hide());
     document.addEventListener("pointerdown", (event) => event.target.closest(".message") || this.#hide());
-    list.addEventListener("keydown", (event) => this.#key(event));
+    timeline.scroller.addEventListener("keydown", (event) => this.#key(event));
   }
 
   #hide() {

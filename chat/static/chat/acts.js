@@ -5,8 +5,6 @@ import { $, avatar, h } from "./dom.js";
 import { confirmed } from "./dialogs.js";
 import { shortText } from "./message.js";
 
-const PAGE = 50;
-
 /** Run `act`; while it runs, further calls wait for one more run after it. */
 function coalesced(act) {
   let running = null;
@@ -27,6 +25,7 @@ function coalesced(act) {
 export class Acts {
   constructor({ api, store, connection }) {
     Object.assign(this, { api, store, connection });
+    this.leaving = null;
     this.loadRooms = coalesced(() => this.#loadRooms());
   }
 
@@ -90,8 +89,8 @@ export class Acts {
   }
 
   /** Answers whether there was something older. */
-  async loadOlder(room) {
-    const page = await this.#try(() => this.api.get(`rooms/${room.id}/messages/`, { before: room.low, limit: PAGE }));
+  async loadOlder(room, limit) {
+    const page = await this.#try(() => this.api.get(`rooms/${room.id}/messages/`, { before: room.low, limit }));
     if (page) this.store.older(room.id, page.results);
     return Boolean(page?.results.length);
   }
@@ -120,11 +119,13 @@ export class Acts {
   async leave(room) {
     const back = room.kind === "open" ? "You can join again at any time." : "Only someone who is in it can add you again.";
     if (!(await confirmed({ title: `Leave ${room.name}?`, text: back, act: "Leave" }))) return false;
+    this.leaving = room.id;
     const left = await this.#try(() => this.api.post(`rooms/${room.id}/leave/`).then(() => true));
     if (left) {
       this.store.remove(room.id);
       await this.loadRooms();
     }
+    this.leaving = null;
     return Boolean(left);
   }
 }

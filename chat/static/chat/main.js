@@ -50,7 +50,7 @@ const timeline = new Timeline({
   store,
   outbox,
   me,
-  loadOlder: (room) => acts.loadOlder(room),
+  loadOlder: (room, limit) => acts.loadOlder(room, limit),
   loadOne: (room, id) => acts.loadOne(room, id),
   onread: (room, number) => acts.read(room, number),
   react: (message, emoji, on) => acts.react(message, emoji, on),
@@ -136,8 +136,10 @@ async function notice(what, about) {
   } else if (what === "message") {
     if (about.author?.id === user && about.nonce) outbox.drop(about.nonce);
     if (about.room === page.id) timeline.arrived(about);
-  } else if (what === "member" && about.room === page.id) people.load(page.id).catch(() => {});
-  else if (what === "removed" && about.name) toast(`You are no longer in ${about.name}.`, "info");
+  } else if (what === "member") {
+    if (about.user === user) acts.loadRooms();
+    if (about.room === page.id) people.load(page.id).catch(() => {}); // Gone meanwhile: the room itself says so.
+  } else if (what === "removed" && about.name && about.id !== acts.leaving) toast(`You are no longer in ${about.name}.`, "info");
   else if (what === "role") {
     store.role = about.tenant_role;
     toast(`Your role here is now ${about.tenant_role}.`, "info", { action: "Reload", onAction: () => location.reload() });

@@ -43,7 +43,8 @@ export class Outbox {
   retry(nonce) {
     const entry = this.entries.get(nonce);
     if (!entry) return;
-    this.#keep({ ...entry, state: "pending", reason: "" });
+    if (entry.spent) this.drop(nonce);
+    this.#keep({ ...entry, nonce: entry.spent ? newNonce() : nonce, state: "pending", reason: "", spent: false });
     this.#pump(entry.room);
   }
 
@@ -91,7 +92,8 @@ export class Outbox {
       } catch (error) {
         if (error.code === "disconnected") return false;
         if (!LATER.has(error.code) || tried === TRIES) {
-          if (this.entries.has(entry.nonce)) this.#keep({ ...entry, state: "failed", reason: error.message });
+          const spent = error.code === "conflict"; // The server knows this nonce as another message's.
+          if (this.entries.has(entry.nonce)) this.#keep({ ...entry, state: "failed", reason: error.message, spent });
           return true;
         }
         await sleep((error.retryAfter ?? 0) * 1_000 || AGAIN_MS * tried);

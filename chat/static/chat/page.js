@@ -1,7 +1,7 @@
 /** The conversation column and its panel: which room, in which state, under which title. */
 
 import { toast } from "../conclave/toast.js";
-import { $, h, icon, narrow, wide } from "./dom.js";
+import { $, h, icon, narrow, touch, wide } from "./dom.js";
 import { roomMark } from "./rooms.js";
 import { storage } from "./storage.js";
 import { KIND_ICON, KIND_WORD, mayCreate, mayRun, titleOf } from "./words.js";
@@ -41,7 +41,8 @@ export class Page {
   }
 
   #turnTo(id) {
-    if (this.id) this.store.trim(this.id);
+    const before = this.id;
+    if (before) this.store.trim(before);
     this.id = id;
     this.wanted = null;
     this.mode = null;
@@ -50,6 +51,7 @@ export class Page {
     this.rooms.show(id);
     this.typing.show(id);
     if (id) storage.write(this.lastKey, id);
+    else if (narrow()) $(`.room-link[data-room="${before}"]`)?.focus();
   }
 
   /** Where `/t/…/` leads on a screen that has room for a conversation beside the list. */
@@ -87,8 +89,14 @@ export class Page {
   #entered(room) {
     this.sync.show(room.id);
     this.people.load(room.id).catch((problem) => toast(problem.message, "danger"));
-    if (!$("dialog[open]") && !this.router.here.panel) this.composer.focus();
+    if (!$("dialog[open]") && !this.router.here.panel) this.#focus();
     this.timeline.render();
+  }
+
+  /** On a touch screen the keyboard stays away until it is wanted. */
+  #focus() {
+    if (touch()) $("#main").focus({ preventScroll: true });
+    else this.composer.focus();
   }
 
   #head(room) {

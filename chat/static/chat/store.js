@@ -17,6 +17,7 @@ function newRoom(id) {
     people: null,
     rev: 0,
     number: 0,
+    head: 0, // the highest number that is held
     read: 0,
     told: 0, // my read marker as the server has it
     cursor: null, // {epoch, rev} of the last event or subscribe result
@@ -117,7 +118,7 @@ export class Store {
     if (room.restarting && !result.more) {
       room.restarting = false;
       room.loaded = !sparse || room.byNumber.size > 0;
-      room.low = room.number + 1;
+      room.low = (room.head || room.number) + 1;
     }
     this.#settle(room);
   }
@@ -130,6 +131,7 @@ export class Store {
       room.read = Math.min(room.read, room.number);
       room.told = Math.min(room.told, room.number);
     }
+    room.head = Math.max(0, ...room.byNumber.keys());
     room.restarting = true;
     room.loaded = false;
     room.begins = false;
@@ -222,6 +224,7 @@ export class Store {
     if (message.author) this.names.set(message.author.id, message.author.display_name);
     room.byId.set(message.id, message);
     room.byNumber.set(message.number, message);
+    room.head = Math.max(room.head, message.number);
     if (message.number > room.number) {
       // Writing is reading: my own message at the end leaves nothing unread above it.
       if (message.author?.id === this.me && room.read === room.number) room.read = message.number;

@@ -8,6 +8,8 @@ import { mayReact } from "./words.js";
 
 const NEAR_END = 80;
 const NEAR_START = 600;
+const PAGE = 50;
+const FAR_PAGE = 100;
 const TOGETHER_MS = 5 * 60_000;
 
 /** The same author within five minutes speaks under one name. */
@@ -18,7 +20,7 @@ function continues(message, before) {
 }
 
 export class Timeline {
-  /** `loadOlder(room)` and `loadOne(room, id)` fetch; `onread(room, number)` hears what was seen; `react` acts. */
+  /** `loadOlder(room, limit)` and `loadOne(room, id)` fetch; `onread(room, number)` hears what was seen; `react` acts. */
   constructor({ store, outbox, me, loadOlder, loadOne, onread, react }) {
     Object.assign(this, { store, outbox, me, loadOlder, loadOne, onread, react });
     this.scroller = $("#timeline");
@@ -69,7 +71,7 @@ export class Timeline {
   async reveal(number) {
     const { id } = this;
     for (let room = this.store.room(id); room?.loaded && number < room.low && !room.begins; ) {
-      if (!(await this.#older()) || this.id !== id) return;
+      if (!(await this.#older(FAR_PAGE)) || this.id !== id) return;
     }
     this.#render();
     const element = $(`[data-number="${number}"]`, this.list);
@@ -121,8 +123,8 @@ export class Timeline {
   }
 
   #made(room, row) {
-    if (row.type === "day") return h("li.day", { role: "separator" }, h("span", {}, dayName(row.at)));
-    if (row.type === "divider") return h("li.divider", { role: "separator" }, h("span", {}, "New"));
+    if (row.type === "day") return h("li.day", {}, h("span", {}, dayName(row.at)));
+    if (row.type === "divider") return h("li.divider", {}, h("span", {}, "New"));
     if (row.type === "pending") {
       const { entry } = row;
       return pendingElement(entry, {
@@ -148,7 +150,7 @@ export class Timeline {
     $("#messages-loading").hidden = !room || (room.loaded && room.begins) || room.room_role === null;
     $("#messages-begin").hidden = !room?.loaded || !room.begins;
     if (!room?.loaded) return;
-    if (this.opening && room.number > room.read) this.dividerAfter = room.read;
+    if (this.opening && room.head > room.read) this.dividerAfter = room.read;
     const anchor = this.atEnd ? null : this.#anchor();
     keyed(this.list, this.#rows(room), {
       key: (row) => row.id,
@@ -166,7 +168,7 @@ export class Timeline {
   /** The first look: at what is new where that is more than a screenful, else at the end. */
   #openAt(room) {
     this.opening = false;
-    this.seen = room.number;
+    this.seen = room.head;
     this.#jump();
     const divider = $(".divider", this.list);
     const above = divider && divider.getBoundingClientRect().top < this.scroller.getBoundingClientRect().top;
@@ -206,8 +208,8 @@ export class Timeline {
   }
 
   #count(room) {
-    if (this.atEnd) this.seen = room.number;
-    const fresh = room.number - this.seen;
+    if (this.atEnd) this.seen = room.head;
+    const fresh = room.head - this.seen;
     this.pill.hidden = this.atEnd;
     this.pill.replaceChildren(icon("arrow-down", "small"), fresh > 0 ? plural(fresh, "new message") : "Latest messages");
     this.pill.classList.toggle("plain", fresh <= 0);
@@ -215,17 +217,17 @@ export class Timeline {
 
   #markRead() {
     const room = this.store.room(this.id);
-    if (room?.loaded && !this.opening && this.atEnd && !document.hidden && document.hasFocus()) this.onread(room, room.number);
+    if (room?.loaded && !this.opening && this.atEnd && !document.hidden && document.hasFocus()) this.onread(room, room.head);
   }
 
   /** Read one page further back; answers whether there was one. */
-  async #older() {
+  async #older(limit = PAGE) {
     const { id } = this;
     const room = this.store.room(id);
     if (!room?.loaded || room.begins || this.loading) return false;
     this.loading = true;
     try {
-      return await this.loadOlder(room);
+      return await this.loadOlder(room, limit);
     } finally {
       if (this.id === id) this.loading = false;
     }
