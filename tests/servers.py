@@ -107,6 +107,10 @@ class Server:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, number)
 
+    @property
+    def pid(self) -> int:
+        return self._own().pid
+
     def _own(self) -> subprocess.Popen[bytes]:
         if not self._process:
             raise RuntimeError(f"{self.url} was given from outside: ask for a private server to stop or pause it")
