@@ -5,6 +5,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from accounts.admin import site
 from accounts.pages import profile
+from chat.asyncapi import asyncapi
 from chat.pages import page_urls
 from core.health import livez, readyz
 from core.metrics import metrics
@@ -17,12 +18,14 @@ handler500 = "core.problems.server_error"
 v1 = [
     path("", include("accounts.urls")),
     path("", include("tenants.urls")),
+    path("", include("chat.urls")),
 ]
 urlpatterns = [
     path("api/v1/", include(v1)),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(), name="docs"),
     path("api/docs/errors/", errors_page, name="errors"),
+    path("api/asyncapi.json", asyncapi, name="asyncapi"),
     re_path("^api(?:/|$)", nowhere),
     path("livez", livez),
     path("readyz", readyz),

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from uuid import UUID
 
-from core.errors import NotFound
 from tenants import permissions
 from tenants.access import actor_from
 from tenants.actor import Actor
@@ -42,8 +41,6 @@ def explain(
     if verb is Verb.INVITATION_CREATE and grant is None:
         facts = replace(facts, grant=TenantRole.GUEST)
     if room or message:
-        if not room_facts:
-            raise NotFound("No such room.")
         for add in room_facts:
             facts = add(asker, subject, room, message, facts)
     return _as_seated(permissions.explain(subject.role, verb, facts), seat)
