@@ -16,6 +16,7 @@ SOURCES := core accounts tenants chat tests .ci manage.py $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-all lint types bench mutants clean install servers
+.PHONY: lint-style lint-format lint-house lint-imports lint-templates lint-migrations lint-locks
 
 help:
 	@echo "make run | test | test-all | lint | types | bench | mutants | clean   (PORT=8000 INSTALL=1 REQUIRE_ALL=1 ARGS=...)"
@@ -34,13 +35,28 @@ test-all: servers
 	STACK=embedded $(PYTEST) $(ARGS)
 	STACK=real $(PYTEST) -m "not once" $(ARGS)
 
-lint: $(TEST_STAMP)
+# Each check is a target of its own: `make -k lint` shows everything that is wrong at once.
+lint: lint-style lint-format lint-house lint-imports lint-templates lint-migrations lint-locks
+
+lint-style: $(TEST_STAMP)
 	$(BIN)/ruff check $(SOURCES)
+
+lint-format: $(TEST_STAMP)
 	$(BIN)/ruff format --check $(SOURCES)
+
+lint-house: $(TEST_STAMP)
 	$(PY) .ci/house.py
+
+lint-imports: $(TEST_STAMP)
 	$(BIN)/lint-imports --no-cache
+
+lint-templates: $(TEST_STAMP)
 	git ls-files -z '*/templates/*.html' 'templates/*.html' | xargs -0 -r $(BIN)/djade --check --target-version 5.2
+
+lint-migrations: $(TEST_STAMP)
 	$(CHECK) $(PY) manage.py makemigrations --check --dry-run
+
+lint-locks: $(TEST_STAMP)
 	$(PY) .ci/locks.py
 
 types: $(TEST_STAMP)
