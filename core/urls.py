@@ -23,7 +23,7 @@ v1 = [
 urlpatterns = [
     path("api/v1/", include(v1)),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerSplitView.as_view(), name="docs"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(template_name="core/docs.html"), name="docs"),
     path("api/docs/errors/", errors_page, name="errors"),
     path("api/asyncapi.json", asyncapi, name="asyncapi"),
     re_path("^api(?:/|$)", nowhere),

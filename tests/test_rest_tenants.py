@@ -560,6 +560,16 @@ def test_everyone_learns_why_of_themselves_and_admins_of_those_below(acme: Acme)
     assert acme.member.refused("GET", f"{path}?verb=room.see&room={uuid4()}") == (404, "not_found")
 
 
+def test_rooms_and_messages_are_explained_as_far_as_one_sees_them(acme: Acme) -> None:
+    den, path = create_room(acme.actor("member"), name="Den"), "tenants/acme/permissions/explain/"
+    found = acme.member.get(f"{path}?verb=message.send&room={den.pk}")
+    assert (found["allowed"], found["room_role"], found["rule"]) == (True, "moderator", "writer")
+    found = acme.admin.get(f"{path}?verb=message.send&room={den.pk}")
+    assert (found["allowed"], found["room_role"]) == (False, None)
+    assert acme.admin.get(f"{path}?verb=message.send&room={den.pk}&user={acme.member.id}")["allowed"] is True
+    assert acme.moderator.refused("GET", f"{path}?verb=message.send&room={den.pk}") == (404, "not_found")
+
+
 def test_a_suspended_seat_is_explained_as_giving_nothing(acme: Acme) -> None:
     acme.admin.patch(f"tenants/acme/members/{acme.member.id}/", {"suspended": True})
     found = acme.admin.get(f"tenants/acme/permissions/explain/?verb=room.create&user={acme.member.id}")
@@ -736,9 +746,10 @@ def test_the_document_describes_every_operation(acme: Acme) -> None:
     assert set(body["application/json"]["schema"]["properties"]) == {"tenant_role", "expires_at", "suspended"}
 
 
-def test_the_document_has_a_page_without_inline_script() -> None:
+def test_the_document_has_a_page_without_inline_script_or_style() -> None:
     page = Client().get("/api/docs/")
-    assert page.status_code == 200 and b"<script>" not in page.content
+    assert page.status_code == 200 and b"<script>" not in page.content and b"<style" not in page.content
+    assert b"SwaggerUIBundle(" in Client().get("/api/docs/?script=").content
     assert Client().get("/api/docs/errors/").status_code == 200
 
 
