@@ -30,6 +30,7 @@ ROLE_WORDS = {
 @ensure_csrf_cookie
 def conversation(request: HttpRequest, slug: str, room: UUID | None = None) -> HttpResponse:
     """The shell. A room that the person may not see is a 404 that keeps their way to the others."""
+    assert request.user.is_authenticated
     try:
         actor = actor_of(request.user.pk, slug)
     except NoSeat as error:

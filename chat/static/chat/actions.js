@@ -1,7 +1,7 @@
 /** What can be done to a message: one toolbar that follows pointer, focus or tap, and one key for each act. */
 
 import { toast } from "../conclave/toast.js";
-import { $, h, iconButton } from "./dom.js";
+import { $, h, iconButton, touch } from "./dom.js";
 import { mayDelete, mayEdit, mayReact, whyNotWrite } from "./words.js";
 
 const QUICK = ["👍", "❤️", "😂"];
@@ -11,11 +11,12 @@ export class Actions {
   constructor({ store, timeline, picker, acts, role }) {
     Object.assign(this, { store, timeline, picker, acts, role });
     this.bar = h("div.message-actions", { role: "toolbar", "aria-label": "Message actions" });
+    this.bar.addEventListener("click", () => touch() && !picker.root.matches(":popover-open") && this.bar.remove());
     const { list } = timeline;
     list.addEventListener("pointerover", (event) => event.pointerType === "mouse" && this.#show(event.target));
     list.addEventListener("focusin", (event) => this.#show(event.target));
     list.addEventListener("click", (event) => this.#click(event));
-    list.addEventListener("pointerleave", () => this.#hide());
+    list.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && this.#hide());
     document.addEventListener("pointerdown", (event) => event.target.closest(".message") || this.#hide());
     timeline.scroller.addEventListener("keydown", (event) => this.#key(event));
   }

@@ -120,10 +120,10 @@ export class Page {
   }
 
   #beginning(room, title) {
-    $("#begin-title").textContent = room.kind === "direct" ? `You and ${title}` : `The beginning of ${title}`;
-    const since = room.history === "since_join" && room.kind !== "direct";
-    const words = since ? "Here you read what was written since you joined." : KIND_WORD[room.kind];
-    $("#begin-words").textContent = room.topic && !since ? room.topic : `${words}.`.replace("..", ".");
+    const later = room.begins && room.low > 1;
+    const beginning = room.kind === "direct" ? `You and ${title}` : `The beginning of ${title}`;
+    $("#begin-title").textContent = later ? `Here you came into ${title}` : beginning;
+    $("#begin-words").textContent = later ? "What was written before is not yours to read." : room.topic || `${KIND_WORD[room.kind]}.`;
   }
 
   #aside(state, room) {

@@ -18,6 +18,7 @@ export class SettingsPanel {
     this.id = room.id;
     clearErrors(this.form);
     for (const field of FIELDS) this.form.elements[field].value = room[field];
+    $("#archive-room").classList.toggle("danger", !room.archived_at);
     $("#archive-words").textContent = room.archived_at ? "Restore this room" : "Archive this room";
   }
 

@@ -10,6 +10,7 @@ const NEAR_END = 80;
 const NEAR_START = 600;
 const PAGE = 50;
 const FAR_PAGE = 100;
+const FAR_PAGES = 3;
 const TOGETHER_MS = 5 * 60_000;
 
 /** The same author within five minutes speaks under one name. */
@@ -43,6 +44,7 @@ export class Timeline {
     this.seen = 0;
     this.dividerAfter = null;
     this.loading = false;
+    this.reached = 0;
     this.missing = new Set();
     this.list.keyed = new Map();
     this.list.replaceChildren();
@@ -149,7 +151,7 @@ export class Timeline {
     const room = this.store.room(this.id);
     $("#messages-loading").hidden = !room || (room.loaded && room.begins) || room.room_role === null;
     $("#messages-begin").hidden = !room?.loaded || !room.begins;
-    if (!room?.loaded) return;
+    if (!room?.loaded || (this.opening && this.#reach(room))) return;
     if (this.opening && room.head > room.read) this.dividerAfter = room.read;
     const anchor = this.atEnd ? null : this.#anchor();
     keyed(this.list, this.#rows(room), {
@@ -163,6 +165,15 @@ export class Timeline {
     this.#count(room);
     this.#markRead();
     if (this.scroller.scrollTop < NEAR_START) this.#older();
+  }
+
+  /** Before the first look, read back to where the new messages begin, if that isn't too far. Answers whether it does. */
+  #reach(room) {
+    const far = room.read > 0 && room.head > room.read && room.low > room.read + 1 && !room.begins && this.reached < FAR_PAGES;
+    if (!far || this.loading) return far;
+    this.reached += 1;
+    this.#older(FAR_PAGE).finally(this.render);
+    return true;
   }
 
   /** The first look: at what is new where that is more than a screenful, else at the end. */

@@ -61,7 +61,7 @@ export function whoCanRead(room, { count, people, organization, me }) {
       : "Newcomers read what is written after they join.";
   const outside =
     room.kind === "private"
-      ? `Admins of ${organization} can see its name, topic and members, not the messages.`
+      ? `Admins of ${organization} see its name, topic and members, not the messages; if one enters, the room is told.`
       : `Anyone in ${organization} but guests may join.`;
   return `${reads} ${outside} ${newcomers}`;
 }
