@@ -40,7 +40,8 @@ def current_epoch() -> UUID:
 def catch_up(
     actor: Actor, room: UUID, since: Since | None = None, limit: int = 50, budget: int | None = None
 ) -> Reading:
-    """The room's newest messages, or what changed since a cursor, up to `limit` of them and `budget` bytes.
+    """The room's newest messages, or what changed since a cursor, up to `limit` of them and `budget` bytes; where
+    the budget is spent already, none.
 
     The head is read before the rows, and each row's statement joins the right to read it: what is committed between
     the two is either in the rows or above the answer's rev, never lost; after a removal there are no rows.
@@ -50,11 +51,12 @@ def catch_up(
     epoch = str(found.epoch)
     usable = since is not None and since.epoch == epoch and found.rev - TOO_FAR <= since.rev <= found.rev
     rows = messages_seen_by(actor).filter(room=room)
-    rows = rows.annotate(head=F("room__rev"), version=F("room__readers_version"), since=F("room__members__visible_from"))
+    mine = F("room__members__visible_from")
+    rows = rows.annotate(head=F("room__rev"), version=F("room__readers_version"), since=mine)
     if since is not None and usable:
-        page, rev, more = _changed(rows, since.rev, max(limit, 1), budget)
+        page, rev, more = _changed(rows, since.rev, max(limit, 1) if budget > 0 else 0, budget)
     else:
-        page, rev, more = _newest(rows, limit, budget)
+        page, rev, more = _newest(rows, limit if budget > 0 else 0, budget)
     head = page.rows[0].head if page.rows else found.rev
     return Reading(
         answer=CatchUp(
@@ -100,10 +102,10 @@ def _newest(rows: QuerySet[Message, Any], limit: int, budget: int) -> tuple[_Pag
     return page, None, False
 
 
-def _changed(
-    rows: QuerySet[Message, Any], since: int, limit: int, budget: int
-) -> tuple[_Page, int | None, bool]:
+def _changed(rows: QuerySet[Message, Any], since: int, limit: int, budget: int) -> tuple[_Page, int | None, bool]:
     found = list(rows.filter(rev__gt=since).order_by("rev")[: limit + 1])
     page = _fit(found[:limit], budget)
     more = len(page.rows) < len(found)
-    return page, page.rows[-1].rev if more else None, more
+    if not more:
+        return page, None, False
+    return page, page.rows[-1].rev if page.rows else since, True

@@ -1,7 +1,7 @@
 """What each command of a socket does: one call of a service or query, one result."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -11,15 +11,17 @@ from accounts.credentials import resolve_bearer
 from chat import protocol, publish
 from chat.catchup import Reading, catch_up
 from chat.connection import Connection
+from chat.feeds import Subscription
 from chat.hello import hello
 from chat.hub import Hub
-from chat.protocol import Author, CatchUp
+from chat.protocol import Author
 from chat.queries import facts_of, room_read_by
-from chat.reads import Right
+from chat.reads import Head, Right
 from chat.services import messages, reactions, reading
-from chat.shapes import message_shape, moment_or_none
+from chat.shapes import message_shape
 from core.db import run
-from core.errors import BadFrame, ConclaveError, Forbidden, NotAuthenticated, NotFound
+from core.errors import BadFrame, ConclaveError, Forbidden, NoSeat, NotAuthenticated, NotFound
+from core.wire import moment_or_none
 from tenants.access import reread
 from tenants.actor import Actor
 from tenants.permissions import Verb, allows, require
@@ -29,6 +31,13 @@ R = TypeVar("R")
 
 Answer = Callable[[Any], None]
 """Queue the result as the command's `ok`."""
+
+
+class Prepared(NamedTuple):
+    """A subscription that holds what it hears, and what is to be answered before it begins."""
+
+    subscription: Subscription
+    reading: Reading
 
 
 class Commands:
@@ -66,56 +75,61 @@ class Commands:
 
     async def _subscribe_all(self, rooms: list[protocol.RoomSince], limit: int, answer: Answer) -> None:
         results: list[Any] = []
-        begins: list[Callable[[], None]] = []
+        prepared: list[Prepared] = []
         budget = settings.SOCKET_PAGE_BYTES
         try:
             for each in rooms:
                 try:
-                    size, begin = await self._prepare(each, limit if budget > 0 else 0, budget, results.append)
+                    found = await self._prepare(each, limit, budget)
+                except NoSeat:
+                    raise
                 except ConclaveError as refused:
                     results.append({"room": each.room, "code": refused.code})
                 else:
-                    budget -= size
-                    begins.append(begin)
-        finally:
-            if len(results) == len(rooms):
-                answer({"rooms": results})
-            for begin in begins:
-                begin()
+                    prepared.append(found)
+                    results.append(found.reading.answer)
+                    budget -= found.reading.size
+        except BaseException:
+            for found in prepared:
+                self.hub.feeds.abandon(found.subscription)
+            raise
+        answer({"rooms": results})
+        for found in prepared:
+            self._begin(found)
 
     async def _hear(self, asked: protocol.RoomSince, limit: int, budget: int, answer: Answer) -> None:
-        _, begin = await self._prepare(asked, limit, budget, answer)
-        begin()
+        found = await self._prepare(asked, limit, budget)
+        answer(found.reading.answer)
+        self._begin(found)
 
-    async def _prepare(
-        self, asked: protocol.RoomSince, limit: int, budget: int, answer: Answer
-    ) -> tuple[int, Callable[[], None]]:
+    async def _prepare(self, asked: protocol.RoomSince, limit: int, budget: int) -> Prepared:
         """Quick check, listen, then read head, right and rows: nothing falls between the answer and the events.
 
-        Answers at once; the caller begins the delivery after it. A stranger is refused before any group is joined.
+        A stranger is refused before any group is joined. The caller answers and begins, with no await between.
         """
         room = UUID(asked.room)
-        await self._ask(room_read_by, room)
-        subscription = await self.hub.register(self.connection, room)
+        known = await self._ask(room_read_by, room)
+        head = Head(known.rev, known.readers_version)
+        subscription = await self.hub.feeds.register(self.connection, room, head)
         try:
             since = None if asked.since is UNSET else asked.since
-            found = await self._ask(catch_up, room, since, limit, budget)
+            return Prepared(subscription, await self._ask(catch_up, room, since, limit, budget))
         except BaseException:
-            self.hub.abandon(subscription, room)
+            self.hub.feeds.abandon(subscription)
             raise
-        answer(found.answer)
-        if found.answer.more:
-            return found.size, lambda: self.hub.abandon(subscription, room)
-        return found.size, lambda: self._begin(subscription, found)
 
-    def _begin(self, subscription: Any, found: Reading) -> None:
-        may_write = allows(self.connection.actor.role, Verb.MESSAGE_SEND, found.facts)
-        result: CatchUp = found.answer
-        right = Right(found.readers_version, found.visible_from, may_write)
-        self.hub.begin(subscription, UUID(result.room), rev=result.rev, head=result.rev, right=right)
+    def _begin(self, found: Prepared) -> None:
+        subscription, reading = found
+        if reading.answer.more:
+            self.hub.feeds.abandon(subscription)
+            self.hub.feeds.unsubscribe(self.connection, subscription.room)
+            return
+        may_write = allows(self.connection.actor.role, Verb.MESSAGE_SEND, reading.facts)
+        right = Right(reading.readers_version, reading.visible_from, may_write)
+        self.hub.feeds.begin(subscription, reading.answer.rev, right)
 
     async def _unsubscribe(self, frame: protocol.Unsubscribe, answer: Answer) -> None:
-        self.hub.unsubscribe(self.connection, UUID(frame.room))
+        self.hub.feeds.unsubscribe(self.connection, UUID(frame.room))
         answer({})
 
     async def _send(self, frame: protocol.MessageSend, answer: Answer) -> None:
@@ -164,7 +178,7 @@ class Commands:
         credential = await run(resolve_bearer, frame.token)
         if credential.user_id != self.connection.actor.user:
             raise NotAuthenticated("The token is another person's.")
-        self.hub.renew(self.connection, credential)
+        await self.hub.renew(self.connection, credential)
         answer({"expires_at": moment_or_none(credential.expires_at)})
 
     async def _hello(self, _frame: protocol.Hello, answer: Answer) -> None:

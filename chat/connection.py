@@ -36,6 +36,7 @@ class Connection:
         self.closing: ConclaveError | None = None
         self._send = send
         self._outbox: deque[str] = deque()
+        self._early: list[str] | None = []
         self._waiting = 0
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -50,7 +51,7 @@ class Connection:
         if self._end is not None and time.time() >= self._end[0]:
             self.close(self._end[1])
             return
-        self._outbox.append(text)
+        (self._outbox if self._early is None else self._early).append(text)
         self._waiting += len(text)
         if self._waiting > OUTBOX_BYTES:
             self._outbox.clear()
@@ -59,6 +60,14 @@ class Connection:
 
     def tell(self, event: protocol.Event) -> None:
         self.push(encode_text(event))
+
+    def greet(self, hello: protocol.Event) -> None:
+        """The first frame. What was pushed before it is kept until now, and comes after it."""
+        early, self._early = self._early or [], None
+        self.tell(hello)
+        for text in early:
+            self._waiting -= len(text)
+            self.push(text)
 
     def close(self, why: ConclaveError) -> None:
         """Say `bye`, then close with the error's code; what was queued before still goes out."""

@@ -52,21 +52,25 @@ class ChatConsumer(AsyncConsumer):
             await asyncio.gather(writing, return_exceptions=True)
 
     async def _serve(self, hub: Hub, connection: Connection, scope: Any, receive: Any) -> None:
-        await hub.connect(connection)
         dialogue = Dialogue(hub, connection)
-        try:
-            connection.tell(await run(hello, connection.actor, connection.credential, connection.id))
-        except ConclaveError as error:
-            connection.close(error if error.close else Unavailable(retry_after=1))
-        if room := scope["url_route"]["kwargs"].get("room"):
+        await _begin(hub, connection)
+        if (room := scope["url_route"]["kwargs"].get("room")) and connection.closing is None:
             await dialogue.subscribe_from_url(room, scope["query_string"])
-        while connection.closing is None:
-            message = await receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            await dialogue.hear(message.get("text"), message.get("bytes"))
-        while (await receive())["type"] != "websocket.disconnect":
-            continue
+        while (message := await receive())["type"] != "websocket.disconnect":
+            if connection.closing is None:
+                await dialogue.hear(message.get("text"), message.get("bytes"))
+
+
+async def _begin(hub: Hub, connection: Connection) -> None:
+    """Be listed, so that nothing is missed, then say hello."""
+    try:
+        await hub.connect(connection)
+        connection.greet(await run(hello, connection.actor, connection.credential, connection.id))
+    except ConclaveError as error:
+        connection.close(error if error.close else Unavailable(retry_after=1))
+    except Exception:
+        log.exception("socket not begun", connection=str(connection.id))
+        connection.close(Internal())
 
 
 class Refuse(AsyncConsumer):
@@ -99,35 +103,39 @@ class Dialogue:
 
     async def hear(self, text: str | None, data: bytes | None) -> None:
         """Read one frame and answer it; whatever goes wrong, the socket lives on as far as the contract lets it."""
-        frame_id = None
         try:
             if text is None:
                 raise BadFrame("Text frames only.")
             if len(text) > settings.SOCKET_FRAME_BYTES or len(data or text.encode()) > settings.SOCKET_FRAME_BYTES:
                 raise TooLarge(f"More than {settings.SOCKET_FRAME_BYTES} bytes.")
             frame = protocol.parse(text)
-            frame_id = frame.id
-            await self._run(frame)
         except Refused as refused:
             self._refuse(refused.error, refused.frame_id)
         except ConclaveError as error:
-            self._refuse(error, frame_id)
-        except Exception:
-            log.exception("command failed", connection=str(self._connection.id))
-            self._refuse(Internal(), frame_id)
+            self._refuse(error, None)
+        else:
+            await self._run(frame)
 
     async def subscribe_from_url(self, room: str, query: bytes) -> None:
         """The first `subscribe`, with `epoch` and `since` of the address."""
         try:
-            await self._run(_frame_from_url(room, query))
+            frame = _frame_from_url(room, query)
         except ConclaveError as error:
             self._refuse(error, URL)
+        else:
+            await self._run(frame)
 
     async def _run(self, frame: protocol.Frame) -> None:
         def answer(result: Any) -> None:
             self._connection.push(encode_text(Ok(id=frame.id, result=result)))
 
-        await self._commands.handle(frame, answer)
+        try:
+            await self._commands.handle(frame, answer)
+        except ConclaveError as error:
+            self._refuse(error, frame.id)
+        except Exception:
+            log.exception("command failed", connection=str(self._connection.id))
+            self._refuse(Internal(), frame.id)
 
     def _refuse(self, error: ConclaveError, frame_id: str | None) -> None:
         self._connection.push(encode_text(error_frame(error, frame_id)))

@@ -4,6 +4,7 @@ Pure: no database, no layer, no clock but what is passed in. The hub acts on wha
 """
 
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, Self, TypeVar
 from uuid import UUID
@@ -43,6 +44,7 @@ class Subscription(Generic[H]):
 
     connection: H
     seat: UUID
+    room: UUID
     rev: int | None = None
     """Up to which the socket has everything; None until its first answer is written."""
     checked: int = -1
@@ -50,19 +52,24 @@ class Subscription(Generic[H]):
     may_write: bool = False
     held: deque[RoomEvent] = field(default_factory=deque)
 
-    def release(self) -> bool:
-        """Deliver what is held as far as the right was read; whether anything must still wait."""
-        while self.rev is not None and self.held and self.held[0].readers <= self.checked:
-            self._deliver(self.held.popleft())
-        return bool(self.held)
+    def begin(self, rev: int, checked: int, visible_from: int, *, may_write: bool) -> None:
+        """The answer up to `rev` is written, with the right as it was read for it."""
+        self.rev, self.visible_from = rev, visible_from
+        self.renew(checked, may_write=may_write)
 
-    def offer(self, event: RoomEvent) -> bool:
-        """Deliver the event, or hold it; whether it must wait for the right to be read again."""
+    def renew(self, checked: int, *, may_write: bool) -> None:
+        """The right was read again: deliver what is held as far as it reaches."""
+        if checked > self.checked:
+            self.checked, self.may_write = checked, may_write
+        while self.held and self.held[0].readers <= self.checked:
+            self._deliver(self.held.popleft())
+
+    def offer(self, event: RoomEvent) -> None:
+        """Deliver the event, or hold it until there is an answer and a right that reaches it."""
         if self.rev is None or self.held or event.readers > self.checked:
             self.held.append(event)
-            return True
-        self._deliver(event)
-        return False
+        else:
+            self._deliver(event)
 
     def _deliver(self, event: RoomEvent) -> None:
         assert self.rev is not None
@@ -73,57 +80,66 @@ class Subscription(Generic[H]):
 
 
 class Feed(Generic[H]):
-    """A room that sockets of this process listen to."""
+    """A room that sockets of this process listen to, from a head that was read before the first of them came."""
 
-    def __init__(self, room: UUID) -> None:
+    def __init__(self, room: UUID, rev: int, readers: int) -> None:
         self.room = room
-        self.rev: int | None = None
-        """Up to which every event has been handed out; None until the first subscriber's answer."""
-        self.readers = -1
+        self.rev = rev
+        """Up to which every event has been handed out."""
+        self.readers = self.changed = self.told = readers
+        """The newest readers' version that is known; of those, the newest after which the room may look different;
+        and the one as of which the sockets were told how it looks."""
         self.subscriptions: set[Subscription[H]] = set()
         self._waiting: dict[int, RoomEvent] = {}
 
-    def begin(self, rev: int) -> None:
-        """The first statement has told the head."""
-        if self.rev is None:
-            self.rev = rev
-            self._drain()
-
     def receive(self, event: RoomEvent) -> None:
         """An event from the layer or this process: in order it is handed out, seen it is dropped, early it waits."""
-        if self.rev is not None and event.last <= self.rev:
+        if event.last <= self.rev:
             return
-        self._waiting[event.first] = event
+        known = self._waiting.get(event.first)
+        if known is None or known.last < event.last:
+            self._waiting[event.first] = event
         self._drain()
 
     def repair(self, event: RoomEvent) -> None:
-        """Everything since `rev`, from the database."""
-        if self.rev is not None and event.last > self.rev:
+        """Everything since a rev that was handed out, from the database."""
+        if event.last > self.rev:
+            self.change(event.readers)
             self._hand_out(event)
         self._drain()
 
-    def skip_to(self, rev: int, readers: int) -> None:
-        """Too much was missed to hand out: the sockets start anew, and the feed goes on from here."""
-        self.rev = max(self.rev or 0, rev)
-        self.readers = max(self.readers, readers)
-        self._drain()
+    def change(self, readers: int) -> None:
+        """The room has come to this readers' version, by what no event of a rev tells."""
+        if readers > self.readers:
+            self.readers = self.changed = readers
+
+    @property
+    def heard(self) -> int:
+        """The newest rev that was heard of."""
+        return max([self.rev, *(event.last for event in self._waiting.values())])
 
     @property
     def gap(self) -> bool:
         """Something later has arrived than what comes next."""
-        return self.rev is not None and bool(self._waiting)
+        return bool(self._waiting)
 
     @property
     def overfull(self) -> bool:
         return len(self._waiting) > WAITING
 
-    def stale(self) -> list[Subscription[H]]:
+    @property
+    def untold(self) -> bool:
+        """The sockets don't know yet how the room looks."""
+        return self.told < self.changed
+
+    def begun(self) -> Collection[Subscription[H]]:
+        return [each for each in self.subscriptions if each.rev is not None]
+
+    def stale(self) -> Collection[Subscription[H]]:
         """Subscriptions whose right was read at an older version than the room's readers have now."""
-        return [each for each in self.subscriptions if each.rev is not None and each.checked < self.readers]
+        return [each for each in self.begun() if each.checked < self.readers]
 
     def _drain(self) -> None:
-        if self.rev is None:
-            return
         for first in sorted(self._waiting):
             event = self._waiting[first]
             if event.first > self.rev + 1:
@@ -134,6 +150,8 @@ class Feed(Generic[H]):
 
     def _hand_out(self, event: RoomEvent) -> None:
         self.rev = event.last
+        if event.frames:
+            self.change(event.readers)
         self.readers = max(self.readers, event.readers)
         for subscription in self.subscriptions:
             subscription.offer(event)

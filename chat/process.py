@@ -4,7 +4,7 @@ import asyncio
 from weakref import WeakKeyDictionary
 
 from chat.hub import Hub
-from chat.upkeep import keep_beating, keep_sweeping
+from chat.upkeep import keep_beating, keep_joined, keep_sweeping
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
 
@@ -16,6 +16,6 @@ def this_hub() -> Hub:
     if hub is None:
         hub = _hubs[loop] = Hub()
         hub.start()
-        hub.spawn(keep_sweeping(hub))
-        hub.spawn(keep_beating(hub))
+        for work in (keep_sweeping, keep_joined, keep_beating):
+            hub.duties.spawn(work(hub))
     return hub

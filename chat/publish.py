@@ -47,7 +47,7 @@ def carry_with(carrier: Carrier | None) -> None:
 
 
 def _emit(group: str, event: dict[str, Any]) -> None:
-    transaction.on_commit(lambda: _carrier(group, event))
+    transaction.on_commit(lambda: _carrier(group, event), robust=True)
 
 
 def room_event(room: Room, first: int, frames: Sequence[tuple[int, int, str]]) -> dict[str, Any]:
@@ -93,9 +93,10 @@ def member_changed(room: UUID, user: UUID) -> None:
     _emit(room_group(room), _whisper(room, event))
 
 
-def room_changed(room: UUID) -> None:
-    """Name, topic, policy or archive: each process reads the room anew for those it has there."""
-    _emit(room_group(room), {"type": "conclave.room_changed", "room": str(room)})
+def room_changed(room: Room) -> None:
+    """Name, topic, policy, archive or a role, and with it the readers' version: each process reads the room anew."""
+    event = {"type": "conclave.room_changed", "room": str(room.pk), "readers": room.readers_version}
+    _emit(room_group(room.pk), event)
 
 
 def to_seat(seat: UUID, event: protocol.Event, version: int | None = None) -> None:

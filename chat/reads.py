@@ -46,9 +46,15 @@ def rights(room: UUID, seats: Iterable[UUID]) -> dict[UUID, Right]:
     return found
 
 
-def missed(room: UUID, since: int) -> tuple[Head, RoomEvent | None] | None:
-    """The room's head and an event with everything above `since`; no event where that is too much, None where the
-    room is gone."""
+class Missed(NamedTuple):
+    """A room's head and an event with everything above some rev; no event where that is too much."""
+
+    head: Head
+    event: RoomEvent | None
+
+
+def missed(room: UUID, since: int) -> Missed | None:
+    """What is above `since`; None where the room is gone."""
     rows = list(
         Message.objects.filter(room=room, rev__gt=since)
         .select_related("author")
@@ -59,11 +65,11 @@ def missed(room: UUID, since: int) -> tuple[Head, RoomEvent | None] | None:
         return _unseen(room, since)
     head = Head(rows[0].head, rows[0].version)
     if len(rows) > MISSED:
-        return head, None
-    return head, RoomEvent(since + 1, head.rev, head.readers, tuple(frame_of(row) for row in rows))
+        return Missed(head, None)
+    return Missed(head, RoomEvent(since + 1, head.rev, head.readers, tuple(frame_of(row) for row in rows)))
 
 
-def _unseen(room: UUID, since: int) -> tuple[Head, RoomEvent | None] | None:
+def _unseen(room: UUID, since: int) -> Missed | None:
     """No row was above `since` a moment ago. Whatever has come since then is told by a later event or sweep, so the
     head may only be taken where still no message shows it."""
     found = (
@@ -77,7 +83,7 @@ def _unseen(room: UUID, since: int) -> tuple[Head, RoomEvent | None] | None:
     rev, readers, newer = found
     if newer is not None:
         return missed(room, since)
-    return Head(rev, readers), RoomEvent(since + 1, rev, readers, ())
+    return Missed(Head(rev, readers), RoomEvent(since + 1, rev, readers, ()))
 
 
 def heads(rooms: Iterable[UUID]) -> dict[UUID, Head]:

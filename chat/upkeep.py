@@ -3,15 +3,15 @@
 import asyncio
 import random
 import time
+from uuid import UUID
 
 import structlog
 from django.conf import settings
 
-from accounts.credentials import alive
 from chat import reads
 from chat.catchup import current_epoch
+from chat.groups import PAUSE
 from chat.hub import Hub
-from chat.protocol import Resync
 from core.db import run
 from core.errors import Unavailable
 
@@ -19,51 +19,55 @@ log = structlog.get_logger(__name__)
 
 BLIND = 15.0
 """Seconds without the database after which the sockets close: nobody's right can be vouched for any more."""
+PATIENCE = 10.0
+"""Seconds that a sweep may take; a database that does not answer must not end the sweeping."""
 
 
 async def keep_sweeping(hub: Hub) -> None:
-    """Every few seconds, jittered: rooms' heads, seats, credentials, epoch. A lost last event is found here."""
-    seen_at = time.monotonic()
+    """Every few seconds, jittered: epoch, rooms' heads, seats, credentials. A lost last event is found here."""
     epoch = None
     while True:
-        await asyncio.sleep(settings.HUB_SWEEP_SECONDS * random.uniform(0.6, 1))  # noqa: S311  jitter
+        began = time.monotonic()
         try:
-            await hub.groups.tidy()
-            epoch = await _sweep(hub, epoch)
-            seen_at = time.monotonic()
-        except Unavailable:
+            async with asyncio.timeout(PATIENCE):
+                epoch = await _sweep(hub, epoch)
+            hub.vouched_at = began
+        except (Unavailable, TimeoutError):
             log.warning("sweep without the database")
         except Exception:
             log.exception("sweep failed")
-        if time.monotonic() - seen_at > BLIND:
-            for connection in _connections(hub):
-                connection.close(Unavailable(retry_after=5))
+        await asyncio.sleep(settings.HUB_SWEEP_SECONDS * random.uniform(0.6, 1))  # noqa: S311  jitter
 
 
-def _connections(hub: Hub) -> list:
-    return [connection for connections in list(hub.seats.values()) for connection in connections]
-
-
-async def _sweep(hub: Hub, epoch: object) -> object:
-    heads = await run(reads.heads, list(hub.feeds))
-    for room, head in heads.items():
-        if (feed := hub.feeds.get(room)) is not None:
-            hub.notice(feed, head)
-    await hub.check_seats(list(hub.seats))
-    living = await run(alive, list(hub.logins))
-    for login in set(hub.logins) - living:
-        hub.end_login(login)
+async def _sweep(hub: Hub, epoch: UUID | None) -> UUID:
     now = await run(current_epoch)
-    if epoch is not None and now != epoch:
-        for connection in _connections(hub):
-            connection.tell(Resync())
+    if epoch not in (None, now):
+        hub.start_anew()
+    rooms = hub.feeds.rooms
+    heads = await run(reads.heads, rooms)
+    for room in rooms:
+        hub.feeds.notice(room, heads.get(room))
+    await hub.check_seats(list(hub.seats))
+    await hub.check_logins(list(hub.logins))
     return now
 
 
+async def keep_joined(hub: Hub) -> None:
+    """What the layer could not do is done soon after it is back."""
+    while True:
+        await asyncio.sleep(PAUSE)
+        try:
+            await hub.groups.tidy()
+        except Exception:
+            log.exception("groups not tidied")
+
+
 async def keep_beating(hub: Hub) -> None:
-    """No socket is silent for longer than the promised heartbeat."""
+    """No socket is silent for longer than the promised heartbeat, or open for long without the database."""
     silence = settings.SOCKET_HEARTBEAT * 0.8
     while True:
         await asyncio.sleep(min(1.0, silence / 4))
-        for connection in _connections(hub):
+        for connection in hub.connections:
             connection.heartbeat(silence)
+            if time.monotonic() - hub.vouched_at > BLIND:
+                connection.close(Unavailable(retry_after=5))

@@ -15,6 +15,7 @@ from chat.services.rooms import move_seat, seat_in_room
 from core.db import transactional
 from core.errors import Conflict, Invalid, NotFound
 from tenants.actor import Actor
+from tenants.locks import lock_seats
 from tenants.models import Membership, active_seat
 from tenants.permissions import Verb
 from tenants.queries import members_seen_by
@@ -83,7 +84,7 @@ def change_member(actor: Actor, *, room: UUID, user: UUID, room_role: RoomRole) 
     member.save(update_fields=["role"])
     found.room.readers_version += 1
     found.room.save(update_fields=["readers_version"])
-    publish.room_changed(room)
+    publish.room_changed(found.room)
     publish.member_changed(room, user)
     return member
 
@@ -134,7 +135,9 @@ def seat_ends(seat: Membership) -> None:
 
 def account_ends(user: User) -> None:
     """In the transaction that shuts a person out: the same for all their seats."""
-    _end(list(Membership.objects.filter(user=user).order_by("pk").values_list("pk", flat=True)), user.pk)
+    seats = list(Membership.objects.filter(user=user).values_list("pk", flat=True))
+    lock_seats(seats)
+    _end(seats, user.pk)
 
 
 def _end(seats: list[UUID], user: UUID) -> None:

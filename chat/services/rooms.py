@@ -19,6 +19,7 @@ from tenants.access import reread
 from tenants.actor import Actor
 from tenants.locks import lock_seats
 from tenants.models import Membership, active_seat
+from tenants.names import checked_name
 from tenants.permissions import Facts, Verb, require
 from tenants.queries import members_seen_by
 from tenants.roles import History, Posting, RoomKind, RoomRole
@@ -43,16 +44,15 @@ def create_room(
     if kind is RoomKind.DIRECT:
         raise Invalid("kind: private or open.", errors={"kind": ["private or open."]})
     room = Room.objects.create(
-        tenant_id=fresh.tenant, kind=kind, name=checked_name(name), topic=topic.strip(), posting=posting, history=history
-    )  # fmt: skip
+        tenant_id=fresh.tenant,
+        kind=kind,
+        name=checked_name(name),
+        topic=topic.strip(),
+        posting=posting,
+        history=history,
+    )
     seat_in_room(room, fresh.seat, RoomRole.MODERATOR, visible_from=1)
     return room_seen_by(fresh, room.pk)
-
-
-def checked_name(name: str) -> str:
-    if not name.strip():
-        raise Invalid("name: blank.", errors={"name": ["Blank."]})
-    return name.strip()
 
 
 def seat_in_room(room: Any, seat: UUID, role: RoomRole, *, visible_from: int) -> RoomMember:
@@ -165,4 +165,4 @@ def _readers_reread(room: Any) -> None:
     """What the members may do has changed: every subscription's right is read again before it hears more."""
     room.readers_version += 1
     room.save(update_fields=["readers_version"])
-    publish.room_changed(room.pk)
+    publish.room_changed(room)
