@@ -18,8 +18,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import globalLogBeginner
 
 from core import metrics
-from core.errors import Restart
+from core.errors import BadFrame, ConclaveError, Restart, TooLarge
 from core.health import health
+from core.wire import encode_text
 
 BODY_BYTES = 1024 * 1024
 """An HTTP body above this is refused while it arrives; Twisted would put it on the disk, however long."""
@@ -108,6 +109,15 @@ class Socket(WebSocketProtocol):
         if self.state == self.STATE_OPEN:
             self.sendFrame(opcode=2 if binary else 1, payload=content if binary else content.encode())
 
+    def farewell(self, why: ConclaveError) -> None:
+        """`bye`, where the server closes over the application's head."""
+        self.serverSend(encode_text({"type": "bye", "code": why.code, "detail": why.detail}))
+
+    def _fail_connection(self, code: int, reason: str) -> None:
+        """autobahn's end of a socket whose frames are broken, too large or no UTF-8."""
+        self.farewell(TooLarge() if code == TooLarge.close else BadFrame())
+        super()._fail_connection(code, reason)
+
 
 class SocketFactory(WebSocketFactory):
     protocol = Socket
@@ -180,6 +190,7 @@ class Server(Daphne):
         self.port.stopListening()
         for protocol, details in list(self.connections.items()):
             if isinstance(protocol, Socket) and "disconnected" not in details:
+                protocol.farewell(Restart())
                 protocol.handle_reply({"type": "websocket.close", "code": Restart.close})
         return Deferred.fromFuture(asyncio.ensure_future(self._finish()))
 
