@@ -1,6 +1,7 @@
 """The load: many sockets in one room, one sender at a steady rate, every delivery counted and timed."""
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -93,10 +94,8 @@ async def run(
     for number in range(total):
         await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
         await sockets[0].send(target.message(number, body(number)))
-    try:
+    with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(done.wait(), PATIENCE)
-    except TimeoutError:
-        pass
     for task in listeners:
         task.cancel()
     delays.sort()

@@ -16,13 +16,13 @@ from chat.openapi import made_or_found
 from chat.protocol import Author, Body, CatchUp, MessageShape, Nonce, Since
 from chat.queries import messages_seen_by, room_read_by
 from chat.services import messages, reactions, reading
-from chat.shapes import message_shape, moment
+from chat.shapes import message_shape
 from core.api import body, identifier, integer
 from core.errors import Invalid, NotFound
 from core.openapi import operation, schema
 from core.paging import LIMIT, LONGEST, page
 from core.views import View
-from core.wire import Count, Id, Strict
+from core.wire import Count, Id, Strict, moment
 from tenants.actor import Actor
 from tenants.api import actor_for
 

@@ -16,7 +16,7 @@ class ChatConfig(AppConfig):
         from chat import checks, publish  # noqa: F401, PLC0415  checks register themselves
         from chat.explain import room_facts  # noqa: PLC0415
         from chat.models import Epoch  # noqa: PLC0415
-        from chat.queries import sharing_a_room  # noqa: PLC0415
+        from chat.queries import room_counts, sharing_a_room  # noqa: PLC0415
         from chat.services.invitations import come_into, invite_into  # noqa: PLC0415
         from chat.services.members import account_ends, seat_changes, seat_ends  # noqa: PLC0415
         from tenants import explain, hooks  # noqa: PLC0415
@@ -26,6 +26,7 @@ class ChatConfig(AppConfig):
         hooks.invitation_made.append(invite_into)
         hooks.invitation_accepted.append(come_into)
         hooks.sharing.append(sharing_a_room)
+        hooks.room_counts.append(room_counts)
         explain.room_facts.append(room_facts)
 
         def logins_ended(logins: Collection[UUID], _user: UUID) -> None:

@@ -1,7 +1,6 @@
 """Demo data: two organizations that share a person, rooms, and a conversation. Made through the services."""
 
 import secrets
-from collections.abc import Iterator
 
 from django.db import transaction
 from django.db.models import Q
@@ -44,26 +43,26 @@ SEATS = {
 DEMO_ADDRESSES = Q(email__endswith="@acme.test") | Q(email__endswith="@globex.test")
 
 
-def reset() -> Iterator[tuple[str, str]]:
-    """Make what is missing, and give every demo person a new password, ending their sessions: (address, password)."""
+@transaction.atomic
+def reset() -> dict[str, str]:
+    """Make what is missing, and give every demo person a new password, ending their sessions: by address."""
+    passwords = {email: secrets.token_urlsafe(12) for email in PEOPLE}
     for email, name in PEOPLE.items():
-        password = secrets.token_urlsafe(12)
         user = User.objects.filter(email=email).first()
         if user is None:
-            create_person(email=email, password=password, display_name=name)
+            create_person(email=email, password=passwords[email], display_name=name)
         else:
-            change_password(user, password, keep=None)
-        yield email, password
-    with transaction.atomic():
-        for (slug, name), seats in SEATS.items():
-            tenant, _ = Tenant.objects.get_or_create(slug=slug, defaults={"name": name})
-            for email, role in seats.items():
-                user = User.objects.get(email=email)
-                Membership.objects.get_or_create(tenant=tenant, user=user, defaults={"role": role})
-        if not Room.objects.filter(tenant__slug="acme").exists():
-            _furnish_acme()
-        if not Room.objects.filter(tenant__slug="globex").exists():
-            _furnish_globex()
+            change_password(user, passwords[email], keep=None)
+    for (slug, name), seats in SEATS.items():
+        tenant, _ = Tenant.objects.get_or_create(slug=slug, defaults={"name": name})
+        for email, role in seats.items():
+            user = User.objects.get(email=email)
+            Membership.objects.get_or_create(tenant=tenant, user=user, defaults={"role": role})
+    if not Room.objects.filter(tenant__slug="acme").exists():
+        _furnish_acme()
+    if not Room.objects.filter(tenant__slug="globex").exists():
+        _furnish_globex()
+    return passwords
 
 
 def _actor(email: str, tenant: str) -> Actor:
@@ -75,7 +74,7 @@ def _furnish_acme() -> None:
     lobby = create_room(owner, name="Lobby", kind=RoomKind.OPEN, topic="Everyone's first stop").pk
     for actor in (admin, moderator, member, both):
         join_room(actor, room=lobby)
-    launch = create_room(moderator, name="Launch", topic="Autumn release, **what is left**").pk
+    launch = create_room(moderator, name="Launch", topic="Autumn release: what is left").pk
     for actor in (owner, member, both, guest):
         add_member(moderator, room=launch, user=actor.user)
     board = create_room(owner, name="Board", topic="Minutes and money", history=History.SINCE_JOIN).pk

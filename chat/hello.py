@@ -8,7 +8,8 @@ from accounts.credentials import Credential
 from chat.catchup import current_epoch
 from chat.protocol import PROTOCOL, Author, HelloEvent
 from chat.queries import INSIDE, rooms_seen_by
-from chat.shapes import moment_or_none, people_of, room_shape
+from chat.shapes import people_of, room_shape
+from core.wire import moment_or_none
 from tenants.actor import Actor
 from tenants.models import Tenant
 

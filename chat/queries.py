@@ -1,9 +1,11 @@
 """What is seen: every read of rooms and messages, actor first. Restates the table's `…_SEE` cells in SQL."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, FilteredRelation, OuterRef, Q, QuerySet, Sum
+from django.db.models.functions import Greatest
 
 from chat.models import Message, Room, RoomMember
 from core.errors import NotFound
@@ -82,6 +84,15 @@ def members_seen_by(actor: Actor, room: UUID) -> QuerySet[RoomMember]:
     return RoomMember.objects.filter(
         Exists(seen), active_seat("seat__"), room=room, tenant=actor.tenant
     ).select_related("seat__user")
+
+
+def room_counts(seats: Iterable[UUID]) -> dict[UUID, tuple[int, int]]:
+    """For each of these seats: how many rooms it is in, and how many messages there are unread."""
+    unread = F("room__number") - Greatest(F("read_number"), F("visible_from") - 1)
+    counted = RoomMember.objects.filter(seat__in=list(seats)).values("seat").annotate(
+        rooms=Count("pk"), unread=Sum(Greatest(unread, 0))
+    )  # fmt: skip
+    return {each["seat"]: (each["rooms"], each["unread"]) for each in counted}
 
 
 def sharing_a_room(actor: Actor) -> Q:

@@ -1,7 +1,6 @@
 """Rows as the wire shows them."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,16 +8,8 @@ from msgspec import UNSET
 
 from chat.models import Message, RoomMember
 from chat.protocol import Author, MessageCreated, MessageDeleted, MessageShape, MessageUpdated, ReactionCount, RoomShape
+from core.wire import moment, moment_or_none
 from tenants.roles import RoomKind
-
-
-def moment(at: datetime) -> str:
-    """RFC 3339, UTC."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def moment_or_none(at: datetime | None) -> str | None:
-    return None if at is None else moment(at)
 
 
 def message_shape(message: Message) -> MessageShape:

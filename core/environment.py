@@ -14,7 +14,8 @@ LAYER_CAPACITY = 10_000
 
 def stop(name: str, reason: str) -> NoReturn:
     """End the start with one line that names the setting and what is wrong with it."""
-    sys.exit(f"conclave: {name}: {reason}")
+    sys.stderr.write(f"conclave: {name}: {reason}\n")
+    raise SystemExit(2)
 
 
 class Environment:

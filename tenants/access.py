@@ -21,10 +21,12 @@ def reread(actor: Actor) -> Actor:
 
 
 def _named(tenant: str) -> Q:
+    """By slug, or by id in its canonical spelling. No slug looks like an id."""
     try:
-        return Q(tenant__slug=tenant) | Q(tenant_id=UUID(tenant))
+        found = UUID(tenant)
     except ValueError:
         return Q(tenant__slug=tenant)
+    return Q(tenant_id=found) if str(found) == tenant else Q(tenant__slug=tenant)
 
 
 def _actor(which: Q) -> Actor:

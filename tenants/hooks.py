@@ -22,5 +22,8 @@ invitation_made: list[Callable[[Actor, Invitation, Iterable[UUID]], None]] = []
 invitation_accepted: list[Callable[[Invitation, Membership], None]] = []
 """Called with the seat that came by an invitation, new or already there."""
 
+room_counts: list[Callable[[Iterable[UUID]], dict[UUID, tuple[int, int]]]] = []
+"""From ids of seats to how many rooms each is in, and how many messages there are unread."""
+
 sharing: list[Callable[[Actor], Q]] = []
 """Conditions on `Membership`: those who share a room with the actor."""

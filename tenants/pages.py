@@ -1,6 +1,5 @@
 """Pages: my organizations, and the invitation that a link opens."""
 
-from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -14,17 +13,13 @@ from django.views.decorators.http import require_http_methods
 from accounts.hooks import on_closed_signup
 from accounts.models import User
 from core.errors import ConclaveError, Conflict, Invalid, NotFound
-from tenants import invitations, services
+from tenants import hooks, invitations, services
 from tenants.forms import FoundForm
 from tenants.models import Invitation, Membership
 from tenants.queries import tenants_of
 
 INVITATION = "invitation"
 """Under this the session of someone who is not signed in keeps the link they opened, until they have signed up."""
-
-Counts = Callable[[Iterable[UUID]], dict[UUID, tuple[int, int]]]
-room_counts: list[Counts] = []
-"""From ids of seats to how many rooms each is in, and how much there is unread."""
 
 
 @never_cache
@@ -48,7 +43,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 def _organizations(seats: list[Membership]) -> list[dict[str, Any]]:
     counts: dict[UUID, tuple[int, int]] = {}
-    for count in room_counts:
+    for count in hooks.room_counts:
         counts |= count([seat.pk for seat in seats])
     return [
         {

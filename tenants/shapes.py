@@ -1,9 +1,8 @@
 """Organizations, seats and invitations as REST shows them."""
 
-from datetime import UTC, datetime
-
 from msgspec import UNSET, Struct, UnsetType
 
+from core.wire import moment, moment_or_none
 from tenants.actor import Actor
 from tenants.models import Invitation, Membership
 from tenants.permissions import Facts, Verb, allows
@@ -96,15 +95,6 @@ class ExplanationShape(Struct, frozen=True, kw_only=True):
     rule: str
     source: str
     because: list[str]
-
-
-def moment(at: datetime) -> str:
-    """RFC 3339, UTC."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def moment_or_none(at: datetime | None) -> str | None:
-    return None if at is None else moment(at)
 
 
 def tenant_shape(seat: Membership) -> TenantShape:

@@ -637,6 +637,11 @@ def test_who_shows_nothing_is_told_to_sign_in_and_a_cookie_needs_its_token(acme:
     forged.force_login(acme.owner.user)
     answer = forged.post("/api/v1/tenants/acme/leave/", content_type="application/json")
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    token = forged.get("/").cookies["csrftoken"].value
+    made = {"name": "By cookie", "slug": "by-cookie"}
+    headers = {"X-CSRFToken": token}
+    answer = forged.post("/api/v1/tenants/", made, content_type="application/json", headers=headers)
+    assert (answer.status_code, answer.json()["slug"]) == (201, "by-cookie")
 
 
 @pytest.mark.parametrize(

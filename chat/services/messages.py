@@ -7,7 +7,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from chat import publish
-from chat.models import Message, Reaction, Revision
+from chat.models import Message, Reaction, Revision, RoomMember
 from chat.protocol import checked_body
 from chat.queries import messages_seen_by
 from chat.render import render
@@ -43,9 +43,9 @@ def _send(actor: Actor, room: UUID, body: str, html: str | None, nonce: str, rep
         raise Conflict("You used this nonce before you left the room: take another.")
     if reply_to is not None and not seen.filter(pk=reply_to).exists():
         raise NotFound("No such message to reply to.")
-    message = _append(
-        found.room, kind=Message.Kind.TEXT, author_id=actor.user, body=body, html=html, nonce=nonce, reply_to_id=reply_to
-    )  # fmt: skip
+    content = {"body": body, "html": html, "nonce": nonce, "reply_to_id": reply_to}
+    message = _append(found.room, kind=Message.Kind.TEXT, author_id=actor.user, **content)
+    RoomMember.objects.filter(room=room, seat=actor.seat).update(read_number=message.number)
     message = messages_seen_by(found.actor).get(pk=message.pk)
     publish.message_changed(found.room, message)
     return Sent(message, new=True)

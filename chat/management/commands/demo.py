@@ -24,8 +24,8 @@ class Command(BaseCommand):
             raise CommandError("DEBUG is 0: demo accounts don't belong on a server in use. --force makes them anyway.")
         if not force and User.objects.exclude(DEMO_ADDRESSES).exists():
             raise CommandError("Other people have accounts here. --force makes the demo accounts beside them.")
-        logins = list(reset())
-        width = max(len(email) for email, _ in logins)
+        logins = reset()
+        width = max(len(email) for email in logins)
         self.stdout.write("Demo logins (python manage.py demo sets new ones):")
-        for email, password in logins:
+        for email, password in logins.items():
             self.stdout.write(f"  {email:<{width}}  {password}")
