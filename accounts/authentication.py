@@ -1,5 +1,7 @@
 """How API requests prove who is asking: a bearer token, or the session cookie with CSRF protection."""
 
+from typing import Any
+
 from django.conf import settings
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.request import Request
@@ -43,5 +45,6 @@ class CookieAuthentication(SessionAuthentication):
         except NotAuthenticated:
             return None
         # Django's own request: the check reads POST, which on REST framework's would use up the JSON body.
-        self.enforce_csrf(request._request)
+        plain: Any = request._request
+        self.enforce_csrf(plain)
         return credential.user, credential
