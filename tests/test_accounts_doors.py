@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from itertools import product
 from typing import Any
 
@@ -17,6 +18,7 @@ from django.db import IntegrityError, connections
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils.timezone import now
 
 from accounts import services
 from accounts.models import Login, User
@@ -222,6 +224,16 @@ def test_a_cookie_changes_nothing_without_its_csrf_token(browser: Client) -> Non
 def test_a_cookie_whose_login_has_ended_signs_nobody_in(browser: Client) -> None:
     Login.objects.all().delete()
     assert Session.objects.exists()
+    assert browser.get("/api/v1/me/").status_code == 401
+
+
+def test_a_cookie_that_has_expired_or_of_someone_shut_out_signs_nobody_in(browser: Client) -> None:
+    assert browser.get("/api/v1/me/").status_code == 200
+    User.objects.update(is_active=False)
+    assert browser.get("/api/v1/me/").status_code == 401
+    User.objects.update(is_active=True)
+    assert browser.get("/api/v1/me/").status_code == 200
+    Session.objects.update(expire_date=now() - timedelta(seconds=1))
     assert browser.get("/api/v1/me/").status_code == 401
 
 
