@@ -12,8 +12,9 @@ from uuid import UUID
 from accounts.credentials import Credential
 from chat import protocol
 from chat.feed import Subscription
-from core.errors import ConclaveError, Expired, NoSeat, Restart, SlowConsumer
+from core.errors import ConclaveError, Expired, NoSeat, SlowConsumer
 from core.ids import new_id
+from core.metrics import CLOSES, SENT
 from core.wire import encode_text
 from tenants.actor import Actor
 
@@ -34,6 +35,7 @@ class Connection:
         self.credential = credential
         self.subscriptions: dict[UUID, Subscription[Connection]] = {}
         self.closing: ConclaveError | None = None
+        self._gone = False
         self._send = send
         self._outbox: deque[str] = deque()
         self._early: list[str] | None = []
@@ -46,7 +48,7 @@ class Connection:
 
     def push(self, text: str) -> None:
         """Queue a frame. Never waits; a socket that does not keep up is closed."""
-        if self.closing is not None:
+        if self._gone or self.closing is not None:
             return
         if self._end is not None and time.time() >= self._end[0]:
             self.close(self._end[1])
@@ -110,14 +112,19 @@ class Connection:
                 self._waiting -= len(text)
                 self._written_at = time.monotonic()
                 await self._send({"type": "websocket.send", "text": text})
+                SENT.inc()
+            if self._gone:
+                return
             if self.closing is not None:
+                CLOSES.labels(self.closing.code).inc()
                 await self._send({"type": "websocket.close", "code": self.closing.close or 1011})
                 return
             self._wake.clear()
             await self._wake.wait()
 
     def stop(self) -> None:
-        """The socket is gone."""
+        """The socket is gone: nothing more is queued or written."""
         self._cancel()
-        self.closing = self.closing or Restart()
+        self._gone = True
+        self._outbox.clear()
         self._wake.set()

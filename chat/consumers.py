@@ -19,6 +19,7 @@ from chat.process import this_hub
 from chat.protocol import Ok, Refused, error_frame
 from core.db import run
 from core.errors import BadFrame, ConclaveError, Internal, Invalid, NoSeat, TenantSuspended, TooLarge, Unavailable
+from core.metrics import CLOSES, FRAMES, REFUSALS
 from core.wire import convert, encode_text
 
 log = structlog.get_logger(__name__)
@@ -89,6 +90,7 @@ def _refusal(scope: Any) -> ConclaveError | None:
 
 
 async def _turn_away(why: ConclaveError, send: Any) -> None:
+    CLOSES.labels(why.code).inc()
     await send({"type": "websocket.send", "text": encode_text(protocol.bye(why))})
     await send({"type": "websocket.close", "code": why.close or Internal.close})
 
@@ -126,6 +128,8 @@ class Dialogue:
             await self._run(frame)
 
     async def _run(self, frame: protocol.Frame) -> None:
+        FRAMES.labels(frame.__struct_config__.tag).inc()
+
         def answer(result: Any) -> None:
             self._connection.push(encode_text(Ok(id=frame.id, result=result)))
 
@@ -138,6 +142,7 @@ class Dialogue:
             self._refuse(Internal(), frame.id)
 
     def _refuse(self, error: ConclaveError, frame_id: str | None) -> None:
+        REFUSALS.labels("socket", error.code).inc()
         self._connection.push(encode_text(error_frame(error, frame_id)))
         if isinstance(error, BadFrame):
             self._bad.append(time.monotonic())

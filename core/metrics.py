@@ -9,7 +9,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, ge
 
 SOCKETS = Gauge("conclave_sockets", "Sockets that are open now")
 FRAMES = Counter("conclave_frames_total", "Frames that clients sent", ["type"])
-EVENTS = Counter("conclave_events_total", "Events handed to sockets", ["type"])
+SENT = Counter("conclave_frames_sent_total", "Frames written to sockets, answers and events")
+CLOSES = Counter("conclave_closes_total", "Sockets that the server closed", ["code"])
 REFUSALS = Counter("conclave_refusals_total", "Errors that clients were answered", ["transport", "code"])
 REQUESTS = Counter("conclave_http_requests_total", "HTTP requests answered", ["method", "status"])
 REQUEST_SECONDS = Histogram("conclave_http_request_seconds", "Time from an HTTP request to its answer's end")
