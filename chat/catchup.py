@@ -49,7 +49,7 @@ def catch_up(
     budget = settings.SOCKET_PAGE_BYTES if budget is None else budget
     found = _head(actor, room)
     epoch = str(found.epoch)
-    usable = since is not None and since.epoch == epoch and found.rev - TOO_FAR <= since.rev <= found.rev
+    usable = since is not None and since.epoch == epoch and _oldest(found) <= since.rev <= found.rev
     rows = messages_seen_by(actor).filter(room=room)
     mine = F("room__members__visible_from")
     rows = rows.annotate(head=F("room__rev"), version=F("room__readers_version"), since=mine)
@@ -75,7 +75,14 @@ def catch_up(
 
 
 def _head(actor: Actor, room: UUID) -> Any:
-    return room_read_by(actor, room, epoch=Subquery(Epoch.objects.values("value")[:1]))
+    epoch = Subquery(Epoch.objects.values("value")[:1])
+    return room_read_by(actor, room, epoch=epoch, my_joined=F("me__joined_rev"))
+
+
+def _oldest(room: Any) -> int:
+    """The oldest cursor to catch up from. Who left a room whose past newcomers don't see, and came back, holds what
+    a fresh read no longer shows."""
+    return max(room.rev - TOO_FAR, room.my_joined if room.my_from > 1 else 0)
 
 
 @dataclass(frozen=True, slots=True)

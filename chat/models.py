@@ -47,13 +47,15 @@ class Room(Row):
 
 
 class RoomMember(Row):
-    """A seat in a room. Nothing below message number `visible_from` is theirs to read."""
+    """A seat in a room. Nothing below message number `visible_from` is theirs to read, and cursors from before the
+    room's rev `joined_rev` are of another stay."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
     room = models.ForeignKey(Room, on_delete=models.CASCADE, related_name="members")
     seat = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="rooms")
     role = models.CharField(max_length=10, choices=choices(RoomRole), default=RoomRole.MEMBER)
     visible_from = models.PositiveBigIntegerField()
+    joined_rev = models.PositiveBigIntegerField(default=0)
     read_number = models.PositiveBigIntegerField(default=0)
     joined_at = models.DateTimeField(auto_now_add=True)
 

@@ -63,6 +63,7 @@ def seat_in_room(room: Any, seat: UUID, role: RoomRole, *, visible_from: int) ->
         seat_id=seat,
         role=role,
         visible_from=visible_from,
+        joined_rev=room.rev,
         read_number=room.number,
     )
     publish.room_added(seat, room.pk, move_seat(seat))
