@@ -1,14 +1,14 @@
 /** The emoji that the picker offers, with the words they are found by. */
 
 export const EMOJI = [
-  ["👍", "thumbs up yes agree"],
-  ["👎", "thumbs down no"],
+  ["👍", "thumbs up yes agree +1"],
+  ["👎", "thumbs down no -1"],
   ["❤️", "heart love"],
-  ["😂", "laugh tears joy"],
-  ["🎉", "party celebrate done"],
-  ["🙏", "thanks please"],
+  ["😂", "laugh tears joy lol"],
+  ["🎉", "party celebrate done tada hooray"],
+  ["🙏", "thanks please pray"],
   ["👀", "eyes looking"],
-  ["✅", "done check yes"],
+  ["✅", "done check yes tick"],
   ["🚀", "rocket ship launch"],
   ["🔥", "fire hot"],
   ["💯", "hundred full agree"],

@@ -1,10 +1,22 @@
 /** One message as an element: author, time, quote, body, reactions. Only the server's sanitised `html` enters as markup. */
 
 import { avatar, h, icon } from "./dom.js";
+import { parts } from "./links.js";
 import { nameOf } from "./store.js";
 import { clockTime, fullTime } from "./time.js";
 
 const QUOTE_LENGTH = 140;
+
+/** Link every address in this element's text; code and links stay as they are. */
+function linkAddresses(element) {
+  const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+  const texts = [];
+  while (walker.nextNode()) texts.push(walker.currentNode);
+  for (const node of texts) {
+    if (!node.data.includes("://") || node.parentElement?.closest("a, code")) continue;
+    node.replaceWith(...parts(node.data).map(({ text, href }) => (href ? h("a", { href }, text) : text)));
+  }
+}
 
 /** The body as it may be shown: `html` of the server, or the text with its line breaks. */
 export function bodyOf({ html, body }) {
@@ -12,15 +24,16 @@ export function bodyOf({ html, body }) {
   if (html === null || html === undefined) {
     element.classList.add("plain");
     element.textContent = body;
-    return element;
+  } else {
+    const template = document.createElement("template");
+    template.innerHTML = html;
+    element.append(template.content);
   }
-  const template = document.createElement("template");
-  template.innerHTML = html;
-  for (const link of template.content.querySelectorAll("a[href]")) {
+  linkAddresses(element);
+  for (const link of element.querySelectorAll("a[href]")) {
     link.target = "_blank";
     link.rel = "noopener noreferrer nofollow";
   }
-  element.append(template.content);
   return element;
 }
 
