@@ -26,6 +26,7 @@ PACKAGES = {
     "redis-server": lambda: shutil.which("redis-server") is not None,
     "chromium": lambda: chromium() is not None,
     "fonts-noto-color-emoji": lambda: bool(list(Path("/usr/share/fonts").rglob("NotoColorEmoji.ttf"))),
+    "nodejs": lambda: shutil.which("node") is not None,
     "fonts-noto-cjk": lambda: bool(list(Path("/usr/share/fonts").rglob("NotoSansCJK*"))),
 }
 """Debian packages, each with how to tell that what it brings is there."""
