@@ -82,7 +82,8 @@ def _head(actor: Actor, room: UUID) -> Any:
 def _oldest(room: Any) -> int:
     """The oldest cursor to catch up from. Who left a room whose past newcomers don't see, and came back, holds what
     a fresh read no longer shows."""
-    return max(room.rev - TOO_FAR, room.my_joined if room.my_from > 1 else 0)
+    joined: int = room.my_joined if room.my_from > 1 else 0
+    return max(int(room.rev) - TOO_FAR, joined)
 
 
 @dataclass(frozen=True, slots=True)

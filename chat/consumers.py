@@ -15,8 +15,9 @@ from chat.commands import Commands
 from chat.connection import Connection
 from chat.hello import hello
 from chat.hub import Hub
+from chat.parsing import Refused, parse
 from chat.process import this_hub
-from chat.protocol import Ok, Refused, error_frame
+from chat.protocol import Ok, error_frame
 from core.db import run
 from core.errors import BadFrame, ConclaveError, Internal, Invalid, NoSeat, TenantSuspended, TooLarge, Unavailable
 from core.metrics import CLOSES, FRAMES, REFUSALS
@@ -110,7 +111,7 @@ class Dialogue:
                 raise BadFrame("Text frames only.")
             if len(text) > settings.SOCKET_FRAME_BYTES or len(data or text.encode()) > settings.SOCKET_FRAME_BYTES:
                 raise TooLarge(f"More than {settings.SOCKET_FRAME_BYTES} bytes.")
-            frame = protocol.parse(text)
+            frame = parse(text)
         except Refused as refused:
             self._refuse(refused.error, refused.frame_id)
         except ConclaveError as error:

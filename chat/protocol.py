@@ -5,18 +5,17 @@ from typing import Annotated, Any, get_args
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from core.errors import BadFrame, ConclaveError, Invalid
-from core.wire import Count, Id, Strict, convert, read
+from core.errors import ConclaveError
+from core.wire import Count, Id, Strict
 
 PROTOCOL = "conclave.v1"
 
 FrameId = Annotated[str, Meta(min_length=1, max_length=64)]
 Body = Annotated[str, Meta(min_length=1, max_length=8_000)]
-"""1–8,000 code points. `checked_body` adds what a length can't say: at most 32 KiB, not blank."""
+"""1–8,000 code points; besides, at most 32 KiB and not blank (`chat.render`)."""
 Nonce = Annotated[str, Meta(min_length=1, max_length=64)]
 Emoji = Annotated[str, Meta(min_length=1, max_length=32)]
 Limit = Annotated[int, Meta(ge=0, le=100)]
-BODY_BYTES = 32 * 1024
 
 
 class Frame(Strict, frozen=True, tag_field="type"):
@@ -76,9 +75,8 @@ class ReactionAdd(Frame, frozen=True, tag="reaction.add"):
     emoji: Emoji
 
 
-class ReactionRemove(Frame, frozen=True, tag="reaction.remove"):
-    message: Id
-    emoji: Emoji
+class ReactionRemove(ReactionAdd, frozen=True, tag="reaction.remove"):
+    pass
 
 
 class Read(Frame, frozen=True, tag="read"):
@@ -109,7 +107,6 @@ Command = (
     | Authenticate | Hello | Ping
 )  # fmt: skip
 COMMANDS: tuple[type[Frame], ...] = get_args(Command)
-_BY_TYPE = {str(command.__struct_config__.tag): command for command in COMMANDS}
 
 
 class Author(Struct, frozen=True):
@@ -166,22 +163,24 @@ class Event(Struct, frozen=True, tag_field="type", kw_only=True):
     """What the server says unasked. Carries no id."""
 
 
-class MessageCreated(Event, frozen=True, tag="message.created"):
+class MessageEvent(Event, frozen=True):
+    """A message's newest state. Which of the three events brings it, is a hint."""
+
     room: str
     rev: int
     message: MessageShape
 
 
-class MessageUpdated(Event, frozen=True, tag="message.updated"):
-    room: str
-    rev: int
-    message: MessageShape
+class MessageCreated(MessageEvent, frozen=True, tag="message.created"):
+    pass
 
 
-class MessageDeleted(Event, frozen=True, tag="message.deleted"):
-    room: str
-    rev: int
-    message: MessageShape
+class MessageUpdated(MessageEvent, frozen=True, tag="message.updated"):
+    pass
+
+
+class MessageDeleted(MessageEvent, frozen=True, tag="message.deleted"):
+    pass
 
 
 class HelloEvent(Event, frozen=True, tag="hello"):
@@ -244,7 +243,10 @@ class Bye(Event, frozen=True, tag="bye", omit_defaults=True):
     retry_after: float | UnsetType = UNSET
 
 
-EVENTS: tuple[type[Event], ...] = tuple(Event.__subclasses__())
+EVENTS: tuple[type[Event], ...] = (
+    *MessageEvent.__subclasses__(),
+    *(event for event in Event.__subclasses__() if event is not MessageEvent),
+)
 
 
 class CatchUp(Struct, frozen=True, kw_only=True):
@@ -269,52 +271,6 @@ class ErrorFrame(Struct, frozen=True, tag_field="type", tag="error", omit_defaul
     code: str
     detail: str
     retry_after: float | UnsetType = UNSET
-
-
-def parse(raw: str) -> Frame:
-    """The command in a text frame; else `BadFrame` or `Invalid`, with the frame's id as their `frame_id`."""
-    frame_id: str | None = None
-    try:
-        value = read(raw)
-        if not isinstance(value, dict):
-            raise BadFrame("A frame is a JSON object.")
-        frame_id = _id_of(value)
-        return convert(value, _command_type(value))
-    except (BadFrame, Invalid) as error:
-        raise Refused(error, frame_id) from None
-
-
-class Refused(Exception):
-    """A frame that could not be read, with its id as far as that could."""
-
-    def __init__(self, error: BadFrame | Invalid, frame_id: str | None) -> None:
-        super().__init__(error.detail)
-        self.error = error
-        self.frame_id = frame_id
-
-
-def _id_of(value: dict[str, Any]) -> str | None:
-    try:
-        return convert(value.get("id"), FrameId)
-    except (BadFrame, Invalid):
-        return None
-
-
-def _command_type(value: dict[str, Any]) -> type[Frame]:
-    name = value.get("type")
-    command = _BY_TYPE.get(name) if isinstance(name, str) else None
-    if command is None:
-        raise BadFrame("type: no such command.")
-    return command
-
-
-def checked_body(body: str) -> str:
-    """The body as it may be stored: not blank, at most 32 KiB."""
-    if not body.strip():
-        raise Invalid("body: blank.", errors={"body": ["Blank."]})
-    if len(body.encode()) > BODY_BYTES:
-        raise Invalid("body: more than 32 KiB.", errors={"body": ["More than 32 KiB."]})
-    return body
 
 
 def error_frame(error: ConclaveError, frame_id: str | None) -> ErrorFrame:

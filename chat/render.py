@@ -1,10 +1,13 @@
-"""Markdown to sanitised HTML, once per message, before any lock is taken."""
+"""Bodies: what may be said, and its Markdown as sanitised HTML, once per message, before any lock is taken."""
 
 from functools import lru_cache
 
 import nh3
 from markdown_it import MarkdownIt
 
+from core.errors import Invalid
+
+BODY_BYTES = 32 * 1024
 HTML_CHARACTERS = 128 * 1024
 """A body that would render to more stays plain text."""
 
@@ -17,6 +20,15 @@ _TAGS = {
 }  # fmt: skip
 _ATTRIBUTES = {"a": {"href"}, "ol": {"start"}}
 _SCHEMES = {"http", "https", "mailto"}
+
+
+def checked_body(body: str) -> str:
+    """The body as it may be stored: not blank, at most 32 KiB. Else `Invalid`."""
+    if not body.strip():
+        raise Invalid("body: blank.", errors={"body": ["Blank."]})
+    if len(body.encode()) > BODY_BYTES:
+        raise Invalid("body: more than 32 KiB.", errors={"body": ["More than 32 KiB."]})
+    return body
 
 
 @lru_cache(maxsize=512)

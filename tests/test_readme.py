@@ -30,7 +30,7 @@ def test_the_commands_of_the_readme_work_as_pasted(tmp_path: Path) -> None:
         assert found
         login, token, send, listen = blocks()
         assert "read -rsp" in login
-        script = "\n".join([login, token, send, listen]).replace("localhost:8000", f"localhost:{process.port}")
+        script = f"{login}\n{token}\n{send}\n{listen}".replace("localhost:8000", f"localhost:{process.port}")
         script = script.replace(".venv/bin/python", f"timeout 5 {sys.executable} -u")
         run: Any = subprocess.run(
             ["bash", "-c", f"set -o pipefail\n{script}"],

@@ -8,9 +8,8 @@ from django.utils import timezone
 
 from chat import publish
 from chat.models import Message, Reaction, Revision, RoomMember
-from chat.protocol import checked_body
 from chat.queries import messages_seen_by
-from chat.render import render
+from chat.render import checked_body, render
 from chat.services.finding import Found, find_message, find_room
 from core.db import transactional
 from core.errors import Conflict, NotFound
