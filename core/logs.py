@@ -106,6 +106,8 @@ def configure(style: str, *, level: str = "INFO") -> dict[str, Any]:
             "django.server": {**quiet, "level": level},
             # The access line tells of every answer: a second line is due only for what broke.
             "django.request": {**quiet, "level": "ERROR"},
+            # A foreign Host is any scanner's, and refused: Django would log a traceback each time.
+            "django.security.DisallowedHost": {**quiet, "level": "CRITICAL"},
             "daphne": {**quiet, "level": "WARNING"},
         },
     }
