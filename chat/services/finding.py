@@ -10,7 +10,7 @@ from chat.queries import facts_of, message_seen_by, room_seen_by
 from core.errors import NotFound
 from tenants.access import reread
 from tenants.actor import Actor
-from tenants.locks import lock_seats, share_seats
+from tenants.locks import lock_seats
 from tenants.permissions import Facts, Verb, require
 
 
@@ -28,13 +28,9 @@ class Found(NamedTuple):
 def find_room(actor: Actor, room: UUID, moving: Iterable[UUID] = ()) -> Found:
     """Lock the actor's seat and the room, then find it through the actor; unseen is `NotFound`.
 
-    `moving` are seats that come or go: with them all are locked against others, in one statement and order.
+    `moving` are seats that come or go: they are locked against others, the actor's only against change.
     """
-    seats = set(moving)
-    if seats:
-        lock_seats({actor.seat, *seats})
-    else:
-        share_seats([actor.seat])
+    lock_seats(moving, share=[actor.seat])
     lock_rooms([room])
     fresh = reread(actor)
     found = room_seen_by(fresh, room)
