@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import path
 from django.views.decorators.csrf import ensure_csrf_cookie
@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from chat.queries import rooms_seen_by
 from core.errors import NoSeat
+from core.problems import page_not_found
 from tenants.access import actor_of
 from tenants.models import Tenant
 from tenants.roles import TenantRole
@@ -34,7 +35,7 @@ def conversation(request: HttpRequest, slug: str, room: UUID | None = None) -> H
     try:
         actor = actor_of(request.user.pk, slug)
     except NoSeat as error:
-        raise Http404 from error
+        return page_not_found(request, error)  # not raised: while debugging, too, a stranger gets the product's page
     missing = room is not None and not rooms_seen_by(actor).filter(pk=room).exists()
     context: dict[str, Any] = {
         "organization": Tenant.objects.get(pk=actor.tenant),

@@ -227,7 +227,7 @@ def test_a_program_joins_the_conversation_and_one_elsewhere_gets_nothing_of_it(s
         theirs.run(outside.close())
 
 
-def test_a_login_of_the_demo_opens_its_rooms(chromium: Browser) -> None:
+def test_a_login_of_the_demo_opens_its_rooms_and_nothing_else(chromium: Browser) -> None:
     with Stack("embedded", DEBUG="1") as stack, visits(chromium) as visit:
         server = stack.serve(1, "serve", "--demo")[0]
         logins = dict(re.findall(r"^\s+(\S+@\S+\.test)\s+(\S+)$", server.log_text(), re.MULTILINE))
@@ -241,3 +241,6 @@ def test_a_login_of_the_demo_opens_its_rooms(chromium: Browser) -> None:
         visitor.find("#rooms").get_by_role("link", name="Launch").click()
         visitor.write("Shipping it.")
         visitor.sees("Shipping it.")
+        visitor.expects(NOT_FOUND)
+        assert visitor.open("/t/globex/") == 404
+        expect(visitor.page.get_by_role("heading", name="Nothing here for you")).to_be_visible()

@@ -75,7 +75,7 @@ const addDialog = new AddDialog({ api, members: () => people.members, added: (ro
 const createDialog = new CreateDialog({ api, entered });
 const browseDialog = new BrowseDialog({ store, join });
 new DirectDialog({ api, me, entered });
-new InviteDialog({ api, store, role });
+const inviteDialog = new InviteDialog({ api, store, role });
 const switcher = new Switcher({ store, me, go: (id) => router.go(router.address(id)) });
 const picker = new Picker();
 const bar = new ConnectionBar({ retry: () => connection.retry() });
@@ -86,6 +86,7 @@ const page = new Page({
   lastKey: kept("last"),
   openCreate: () => createDialog.open(),
   openBrowse: () => browseDialog.open(),
+  openInvite: () => inviteDialog.open(),
 });
 new Actions({
   ...{ store, timeline, picker, role },

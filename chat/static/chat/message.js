@@ -64,7 +64,7 @@ function reactionsOf(message, { me, names, react, locked }) {
     const mine = users.includes(me);
     const who = users.map((user) => (user === me ? "You" : names.get(user) ?? "Someone"));
     if (count > users.length) who.push(`${count - users.length} more`);
-    const chip = h("button.reaction", { type: "button", title: who.join(", "), disabled: locked }, emoji, h("span.num", {}, String(count)));
+    const chip = h("button.reaction", { type: "button", title: who.join(", "), disabled: locked }, h("span.glyph", {}, emoji), h("span.num", {}, String(count)));
     chip.setAttribute("aria-pressed", String(mine));
     chip.setAttribute("aria-label", `${emoji}, ${count}: ${who.join(", ")}`);
     chip.addEventListener("click", () => react(message, emoji, !mine));

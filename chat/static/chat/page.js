@@ -4,10 +4,10 @@ import { toast } from "../conclave/toast.js";
 import { $, h, icon, narrow, touch, wide } from "./dom.js";
 import { roomMark } from "./rooms.js";
 import { storage } from "./storage.js";
-import { KIND_ICON, KIND_WORD, mayCreate, mayRun, titleOf } from "./words.js";
+import { KIND_ICON, KIND_WORD, mayCreate, mayInvite, mayRun, titleOf } from "./words.js";
 
 export class Page {
-  /** The parts are those of `main.js`; `join(room)` and `openCreate()`, `openBrowse()` are its acts. */
+  /** The parts are those of `main.js`; `join(room)`, `openCreate()`, `openBrowse()`, `openInvite()` are its acts. */
   constructor(parts) {
     Object.assign(this, parts);
     this.id = null;
@@ -63,7 +63,8 @@ export class Page {
 
   #state() {
     const { room } = this;
-    if (!this.id) return this.listed ? "welcome" : "loading";
+    if (!this.id && this.listed) return this.store.joined().length ? "welcome" : "empty";
+    if (!this.id) return "loading";
     if (!room) return this.listed ? "missing" : "loading";
     return room.room_role === null ? "outside" : "room";
   }
@@ -128,11 +129,14 @@ export class Page {
 
   #aside(state, room) {
     const acts = [];
+    const button = (kind, onclick, words) => acts.push(h(`button.button${kind}`, { type: "button", onclick }, words));
     let [mark, title, words] = ["faces", `Welcome to ${this.organization}`, "Choose a room on the left."];
-    if (state === "welcome" && mayCreate(this.role())) {
-      words = "Choose a room on the left, or start with one of these.";
-      acts.push(h("button.button.primary", { type: "button", onclick: this.openCreate }, "Create a room"));
-      acts.push(h("button.button", { type: "button", onclick: this.openBrowse }, "Join a room"));
+    if (state === "empty") words = "You are in no room yet. Someone who is in one can add you.";
+    if (state === "empty" && mayCreate(this.role())) {
+      words = "You are in no room yet. Create one: private, for those you add, or open to every member.";
+      button(".primary", this.openCreate, "Create a room");
+      if (this.store.rooms.size) button("", this.openBrowse, "Join a room");
+      else if (mayInvite(this.role())) button("", this.openInvite, "Invite people");
     }
     if (state === "missing") {
       [mark, title] = ["lock", "This room isn't here"];
@@ -144,7 +148,7 @@ export class Page {
       title = `You are not in ${room.name}`;
       const open = room.kind === "open";
       words = open ? room.topic || "Join to read and write here." : "You can see its name and members because you administer the organization, not its messages. Entering is announced in the room, and you read from then on.";
-      acts.push(h("button.button.primary", { type: "button", onclick: () => this.join(room) }, open ? "Join this room" : "Enter this room"));
+      button(".primary", () => this.join(room), open ? "Join this room" : "Enter this room");
       this.people.load(room.id).catch((problem) => toast(problem.message, "danger"));
     }
     $("#aside-mark").replaceChildren(icon(mark, "large"));

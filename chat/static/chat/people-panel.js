@@ -66,7 +66,8 @@ export class PeoplePanel {
     const select = h("select.role-select", { onchange: () => this.#change(room, member, select) });
     select.setAttribute("aria-label", `Role of ${nameOf(user)} in this room`);
     for (const [value, label] of Object.entries(ROLES)) select.append(h("option", { value, selected: value === member.room_role }, label));
-    const remove = mine ? null : iconButton("close", `Remove ${nameOf(user)} from this room`, () => this.#remove(room, member));
+    const act = () => this.#remove(room, member);
+    const remove = mine ? h("span.icon-space") : iconButton("close", `Remove ${nameOf(user)} from this room`, act);
     return personRow(user, detail, select, remove);
   }
 

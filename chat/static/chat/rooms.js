@@ -47,7 +47,11 @@ export class RoomList {
     this.#fill($("#rooms"), rooms.filter((room) => room.kind !== "direct"));
     this.#fill($("#directs"), direct);
     const open = [...this.store.rooms.values()].filter((room) => room.room_role === null && !room.archived_at);
-    $("#browse-count").textContent = open.length ? String(open.length) : "";
+    const browse = $("#open-browse");
+    if (browse) {
+      browse.hidden = !open.length;
+      $("#browse-count").textContent = String(open.length);
+    }
     $("#rooms-empty").hidden = rooms.length > direct.length;
     $("#directs-empty").hidden = direct.length > 0;
     $("#chat").classList.add("listed");

@@ -5,7 +5,8 @@ const EDGE = 8;
 export function placeMenu(menu, opener) {
   const from = opener.getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = menu;
-  const left = Math.min(Math.max(EDGE, from.right - width), innerWidth - width - EDGE);
+  const beside = from.width > width / 2 ? from.left : from.right - width;
+  const left = Math.min(Math.max(EDGE, beside), innerWidth - width - EDGE);
   const below = from.bottom + GAP;
   const top = below + height > innerHeight - EDGE ? Math.max(EDGE, from.top - GAP - height) : below;
   menu.style.left = `${left}px`;
