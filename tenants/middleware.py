@@ -7,7 +7,8 @@ from core import db
 from core.errors import ConclaveError, NoSeat
 from tenants.access import actor_of
 
-_SLUG = re.compile(r"/ws/v1/([^/]+)/")
+_SLUG = re.compile(r"/ws/v1/([-a-zA-Z0-9_]+)/")
+"""What no slug can be is not looked for: PostgreSQL raises at a NUL."""
 
 
 class ActorMiddleware:

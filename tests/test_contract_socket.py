@@ -13,6 +13,7 @@ import pytest_asyncio
 from tests import environment
 from tests.cast import Cast, Person
 from tests.delivering import Rest
+from tests.fuzz import NOWHERE
 from tests.processes import Process, Stack
 from tests.sockets import PATIENCE, Socket
 from tests.test_contract_handshake import aged, cookie, fresh_login
@@ -41,7 +42,6 @@ EVENTS = {
     "bye": {"code", "detail"},
 }
 """What each event holds at least; more may be added."""
-NOWHERE = "019a0000-0000-7000-8000-000000000000"
 
 
 class Stage(NamedTuple):
@@ -224,6 +224,9 @@ async def test_the_address_may_subscribe_and_its_answer_has_the_id_url(stage: St
         f"rooms/{NOWHERE}/": "not_found",
         "rooms/nonsense/": "invalid",
         f"rooms/{room.upper()}/": "invalid",
+        "rooms/%00/": "invalid",
+        f"rooms/{room}/?epoch={epoch}&since=%00": "invalid",
+        f"rooms/{room}/?epoch=%00&since=1": "invalid",
         f"rooms/{room}/?epoch={epoch}&since=x": "invalid",
         f"rooms/{room}/?epoch={epoch}&since=-1": "invalid",
         f"rooms/{room}/?epoch=x&since=1": "invalid",
