@@ -184,7 +184,7 @@ def explore(examples: int, check: Any, *strategies: Any) -> None:
         max_examples=examples,
         deadline=None,
         database=None,
-        derandomize=examples < 500,
+        derandomize=examples < 200,
         suppress_health_check=list(HealthCheck),
     )
     chosen(given(*strategies)(check))()

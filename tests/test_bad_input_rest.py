@@ -66,7 +66,7 @@ NO_TOKENS = (
     "x" * 5_000,
 )
 
-samples = pytest.mark.parametrize("examples", [100, pytest.param(4_000, marks=pytest.mark.long)])
+samples = pytest.mark.parametrize("examples", [100, pytest.param(800, marks=pytest.mark.long)])
 
 
 class Endpoint(NamedTuple):
