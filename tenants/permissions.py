@@ -247,7 +247,7 @@ def explain(role: TenantRole, verb: Verb, facts: Facts) -> Explanation:
     """The decision for these facts and the chain of reasons, in plain words."""
     rule = rule_for(role, verb)
     allowed = rule(role, facts)
-    place = f"as {facts.room_role} of the room" if facts.room_role else "outside the room"
+    place = f"{facts.room_role} of the room" if facts.room_role else "outside the room"
     because = [f"The seat's role is {role}.", f"For {role}, {verb} is allowed: {_words(rule)}"]
     if facts.kind is not None:
         state = ", archived" if facts.archived else ""

@@ -18,6 +18,8 @@ from tests.cast import Cast
 
 ROLES = ("guest", "member", "moderator", "admin", "owner")
 """The order in which every outcome is written."""
+roles = ROLES
+"""Those that are tried. A mutant of one role's cell narrows them to that role."""
 TOMORROW = (now() + timedelta(days=1)).isoformat()
 
 
@@ -83,13 +85,21 @@ class Stage:
         by_id = {str(seat.user_id): seat for seat in Membership.objects.filter(tenant=self.tenant)}
         self.seats = {name: by_id[person.id] for name, person in self.cast.people.items() if person.id in by_id}
 
-    def tried(self, act: Act, place: Place | None = None) -> tuple[int, ...]:
-        """The status that each role gets, guest to owner; whatever it is, the explanation must say the same."""
+    def tried(self, act: Act, place: Place | None = None) -> "Outcomes":
+        """What each role gets; whatever it is, the explanation must say the same."""
+        return Outcomes(self, act, place or Place())
+
+    def compare(self, act: Act, place: Place, expected: dict[str, int]) -> dict[str, int]:
+        """Try it with each role up to the first that doesn't get what is expected. Nothing of it stays."""
+        found: dict[str, int] = {}
         with transaction.atomic():
-            names = self._set(place or Place())
-            statuses = tuple(self._try(role, act, names) for role in ROLES)
+            names = self._set(place)
+            for role in roles:
+                found[role] = self._try(role, act, names)
+                if found[role] != expected[role]:
+                    break
             transaction.set_rollback(True)
-        return statuses
+        return found
 
     def _try(self, role: str, act: Act, names: dict[str, str]) -> int:
         with transaction.atomic():
@@ -182,6 +192,27 @@ class Stage:
             expires_at=now() + timedelta(days=1),
             max_uses=1,
         )
+
+
+@dataclass(eq=False)
+class Outcomes:
+    """What each role gets, guest to owner. Tried when it is compared with what is expected."""
+
+    stage: Stage
+    act: Act
+    place: Place
+    found: dict[str, int] = field(default_factory=dict)
+
+    def __eq__(self, expected: object) -> bool:
+        assert isinstance(expected, tuple)
+        by_role = dict(zip(ROLES, expected, strict=True))
+        self.found = self.stage.compare(self.act, self.place, by_role)
+        return all(status == by_role[role] for role, status in self.found.items())
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"{self.act.verb}: {self.found}, and no further"
 
 
 def filled(value: Any, names: dict[str, str]) -> Any:

@@ -1,9 +1,11 @@
 """Who may read, write, change and react in a room. Outcomes stand in the order of `ROLES`."""
 
+import json
 from typing import Any
 
 import pytest
 
+from tests.permissions_page import PAGE
 from tests.policy import Act, Place, Stage
 
 #                         guest member moderator admin owner
@@ -78,4 +80,10 @@ def test_those_who_may_speak_in_a_room_react_in_it_also_where_only_moderators_po
     assert stage.tried(react, Place(inside="member", posting="moderators")) == EVERYONE
     assert stage.tried(react, Place(inside="reader")) == NOBODY
     assert stage.tried(react, Place(inside="moderator", archived=True)) == NOBODY
-    assert stage.tried(react, Place()) == stage.tried(react, Place(kind="open")) == UNSEEN
+    for place in (Place(), Place(kind="open")):
+        assert stage.tried(react, place) == UNSEEN
+
+
+def test_the_page_on_permissions_shows_an_explanation_as_it_is_given(stage: Stage) -> None:
+    answer = stage.ask("both", "GET", f"permissions/explain/?verb=message.send&room={stage.cast.rooms['den']}")
+    assert json.loads(answer.content) == json.loads(PAGE.read_text().split("```json\n")[1].split("```")[0])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.policy import ROLES, TOMORROW, Act, Place, Stage
+from tests.policy import ROLES, TOMORROW, Act, Outcomes, Place, Stage
 
 #                         guest member moderator admin owner
 NOBODY = (403, 403, 403, 403, 403)
@@ -99,13 +99,14 @@ def test_nobody_acts_on_their_own_seat(stage: Stage, verb: str) -> None:
 
 
 def test_nobody_gives_a_role_above_their_own(stage: Stage) -> None:
-    def give(role: str) -> tuple[int, ...]:
+    def give(role: str) -> Outcomes:
         about = f"target={{other}}&role={role}"
         return stage.tried(
             Act("seat.change_role", "PATCH", "members/{other}/", {"tenant_role": role}, about), Place(other="guest")
         )
 
-    assert give("member") == give("moderator") == give("admin") == ADMINS
+    for role in ("member", "moderator", "admin"):
+        assert give(role) == ADMINS
     assert give("owner") == OWNERS
 
 
@@ -123,12 +124,13 @@ def test_owners_hand_their_seat_to_someone_below_them(stage: Stage) -> None:
 
 
 def test_everyone_asks_why_for_themselves_and_admins_for_those_below_them(stage: Stage) -> None:
-    def ask(whom: str, place: Place) -> tuple[int, ...]:
+    def ask(whom: str, place: Place) -> Outcomes:
         path = f"permissions/explain/?verb=room.create&user={{{whom}}}"
         return stage.tried(Act("permission.explain", "GET", path, about=f"target={{{whom}}}"), place)
 
     assert ask("me", Place()) == EVERYONE
-    assert ask("other", Place(other="guest")) == ask("other", Place(other="moderator")) == ADMINS
+    for other in ("guest", "moderator"):
+        assert ask("other", Place(other=other)) == ADMINS
     assert ask("other", Place(other="admin")) == OWNERS
     assert ask("other", Place(other="owner")) == NOBODY
 
@@ -137,18 +139,19 @@ def test_everyone_asks_why_for_themselves_and_admins_for_those_below_them(stage:
 
 
 def test_moderators_and_above_invite_with_a_role_no_higher_than_their_own(stage: Stage) -> None:
-    def invite(role: str) -> tuple[int, ...]:
+    def invite(role: str) -> Outcomes:
         return stage.tried(
             Act("invitation.create", "POST", "invitations/", {"tenant_role": role}, about=f"role={role}")
         )
 
-    assert invite("guest") == invite("member") == invite("moderator") == (403, 403, 201, 201, 201)
+    for role in ("guest", "member", "moderator"):
+        assert invite(role) == (403, 403, 201, 201, 201)
     assert invite("admin") == (403, 403, 403, 201, 201)
     assert invite("owner") == (403, 403, 403, 403, 201)
 
 
 def test_admins_see_all_invitations_and_moderators_their_own(stage: Stage) -> None:
-    def see(inviter: str, place: Place) -> tuple[int, ...]:
+    def see(inviter: str, place: Place) -> Outcomes:
         return stage.tried(Act("invitation.see", "GET", "invitations/{invitation}/", about=f"target={inviter}"), place)
 
     assert see("{me}", Place(mine=True)) == (404, 404, 200, 200, 200)
@@ -156,7 +159,7 @@ def test_admins_see_all_invitations_and_moderators_their_own(stage: Stage) -> No
 
 
 def test_admins_revoke_all_invitations_and_moderators_their_own(stage: Stage) -> None:
-    def revoke(inviter: str, place: Place) -> tuple[int, ...]:
+    def revoke(inviter: str, place: Place) -> Outcomes:
         act = Act("invitation.revoke", "DELETE", "invitations/{invitation}/", about=f"target={inviter}")
         return stage.tried(act, place)
 
