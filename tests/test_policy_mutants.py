@@ -1,0 +1,65 @@
+"""The tests notice each permission that goes wrong: `make mutants`, a dozen of them always, all of them at length."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.mutations import EQUIVALENT, mutants
+from tests.permissions_page import PAGE, current
+
+pytestmark = pytest.mark.once
+
+SAMPLE = [
+    "cell tenant.change admin: yes → no",
+    "cell tenant.change member: no → yes",
+    "cell role.see guest: no → yes",
+    "cell seat.leave member: yes → no",
+    "cell seat.leave owner: succeeded → yes",
+    "cell seat.transfer admin: no → yes",
+    "cell seat.transfer owner: below → not below",
+    "cell room.create guest: no → yes",
+    "cell room.create owner: yes → no",
+    "filter tenants/access.py actor_of: & _named(tenant)",
+    "filter tenants/queries.py last_owner: tenant=tenant",
+    "filter chat/queries.py rooms_seen_by: tenant=actor.tenant",
+]
+KILLERS = (
+    "rename_the or what_each_role or but_the_last_owner or hand_their_seat or guests_make_rooms or in_two_organizations"
+)
+"""Few enough to be quick: what the sample breaks, and nothing else."""
+
+
+def run(*arguments: str, patience: float) -> Any:
+    made = subprocess.run(
+        [sys.executable, "-m", "tests.mutants", "--json", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=patience,
+        stdin=subprocess.DEVNULL,
+    )
+    assert made.stdout, made.stderr
+    return json.loads(made.stdout) | {"code": made.returncode}
+
+
+def test_a_dozen_mutants_are_killed_and_one_that_no_test_could_kill_survives() -> None:
+    survivor = "cell room.join member: opens → no"
+    only = [argument for name in (*SAMPLE, survivor) for argument in ("--only", name)]
+    found = run(*only, "--tests", KILLERS, patience=600)
+    assert found["survived"] == [survivor], "premise: a mutant that none of these tests is about"
+    assert (found["killed"], found["mutants"], found["code"]) == (len(SAMPLE), len(SAMPLE) + 1, 1)
+
+
+@pytest.mark.long
+def test_every_mutant_is_killed_but_those_that_nobody_could_tell_from_the_product() -> None:
+    found = run(patience=3_000)
+    assert (found["survived"], found["wrongly_equivalent"], found["code"]) == ([], [], 0)
+    assert found["killed"] == len(mutants()) - len(EQUIVALENT)
+
+
+def test_the_page_on_permissions_is_what_the_code_says() -> None:
+    page = PAGE.read_text()
+    assert page == current(page), "bring it up to date: python -m tests.permissions_page"
