@@ -367,7 +367,7 @@ def id_in(raw: str) -> str | None:
 
 
 @samples
-def test_any_text_gets_one_answer(line: Line, people: Cast, everything: None, examples: int) -> None:
+def test_any_text_gets_one_answer(line: Line, people: Cast, examples: int) -> None:
     frames = [json.dumps({"type": name, "id": "1", **fields}) for name, fields in good(people).items()]
     cut = st.tuples(st.sampled_from(frames), st.integers(0, 200), st.integers(0, 9), st.text(max_size=4)).map(
         lambda c: c[0][: c[1]] + c[3] + c[0][c[1] + c[2] :]
