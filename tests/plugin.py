@@ -21,6 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
         reason = f"skipped: everything on PostgreSQL and Redis: {missing} (INSTALL=1 make test installs it)"
         pytest.exit(reason, returncode=1 if STRICT else 0)
     _database_in_a_file(config)
+    _without_waste()
 
 
 def _database_in_a_file(config: pytest.Config) -> None:
@@ -32,6 +33,15 @@ def _database_in_a_file(config: pytest.Config) -> None:
         folder = tempfile.TemporaryDirectory(prefix="conclave-test-")
         config.add_cleanup(folder.cleanup)
         database.setdefault("TEST", {})["NAME"] = str(Path(folder.name) / "test.sqlite3")
+
+
+def _without_waste() -> None:
+    """In this process passwords are hashed as cheaply as argon2 can, and static files are not listed for each client.
+    The servers that tests start do both as in use."""
+    from django.conf import settings  # noqa: PLC0415 - as above
+
+    settings.PASSWORD_HASHERS = ["tests.hashing.CheapArgon2"]
+    settings.SERVESTATIC_AUTOREFRESH = True
 
 
 def pytest_report_header() -> str:
