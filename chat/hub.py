@@ -24,6 +24,7 @@ from chat.queries import INSIDE, rooms_seen_by
 from chat.shapes import people_of, room_shape
 from core.db import run
 from core.errors import NoSeat, Revoked
+from core.ids import new_id
 from tenants.actor import Actor
 
 log = structlog.get_logger(__name__)
@@ -33,6 +34,7 @@ class Hub:
     """All state lives on one event loop; only `emit` may be called from other threads."""
 
     def __init__(self) -> None:
+        self.id = str(new_id())
         self.loop = asyncio.get_running_loop()
         self.seats: dict[UUID, set[Connection]] = defaultdict(set)
         self.logins: dict[UUID, set[Connection]] = defaultdict(set)
@@ -56,7 +58,7 @@ class Hub:
 
     def _emit(self, group: str, event: dict[str, Any]) -> None:
         self._hear(event)
-        self.duties.spawn(self.groups.send(group, {**event, "hub": self.groups.channel}))
+        self.duties.spawn(self.groups.send(group, {**event, "hub": self.id}))
 
     # In: connections.
 
@@ -97,7 +99,7 @@ class Hub:
     # In: events of the layer and of this process.
 
     def _hear_others(self, event: dict[str, Any]) -> None:
-        if event.get("hub") != self.groups.channel:
+        if event.get("hub") != self.id:
             self._hear(event)
 
     def _hear(self, event: dict[str, Any]) -> None:
