@@ -37,6 +37,26 @@ print("a line of code too long for the column it stands in, so that it must scro
 
 **bold** _italic_ `code` https://example.test/path """
 
+WATCH = """() => {
+  // Whatever is added above: the topmost message in view must stand where it stood.
+  window.jumps = [];
+  const timeline = document.querySelector("#timeline");
+  const messages = () => [...document.querySelectorAll("#messages [data-id]")];
+  const place = element => element.getBoundingClientRect().top;
+  let held = null;
+  const note = () => {
+    const topmost = messages().find(element => place(element) > place(timeline));
+    held = topmost && {id: topmost.dataset.id, top: place(topmost)};
+  };
+  timeline.addEventListener("scroll", note);
+  note();
+  new MutationObserver(() => {
+    const moved = place(messages().find(element => element.dataset.id === held.id)) - held.top;
+    if (Math.abs(moved) > 2) window.jumps.push(moved);
+    note();
+  }).observe(document.querySelector("#messages"), {childList: true});
+}"""
+
 
 def say(house: House, person: Person, room: str, body: str, nonce: str, **more: Any) -> dict[str, Any]:
     """Write over REST, as a program would."""
@@ -146,24 +166,6 @@ def test_history_comes_on_scrolling_up_and_the_view_stays_where_it_is(house: Hou
     pill.click()
     expect(member.message("news from below")).to_be_in_viewport()
     expect(pill).to_be_hidden()
-
-
-WATCH = """() => {
-  // When children are added above, whatever was in view must stand where it stood.
-  window.jumps = [];
-  const timeline = document.querySelector("#timeline");
-  const seen = () => [...document.querySelectorAll("#messages .message")].find(e => e.getBoundingClientRect().top > 60);
-  let anchor = null, top = 0, at = 0;
-  const note = () => { anchor = seen(); top = anchor?.getBoundingClientRect().top; at = timeline.scrollTop; };
-  timeline.addEventListener("scroll", note);
-  note();
-  new MutationObserver(() => {
-    if (!anchor?.isConnected) return;
-    const moved = anchor.getBoundingClientRect().top - top;
-    if (Math.abs(moved) > 2) window.jumps.push([anchor.dataset.number, moved, timeline.scrollTop - at]);
-    note();
-  }).observe(document.querySelector("#messages"), {childList: true});
-}"""
 
 
 def test_what_is_unread_is_counted_in_the_list_the_title_and_at_home_until_it_is_read(

@@ -103,7 +103,7 @@ def come_by_link(visitor: Visitor, stack: Stack, email: str, link: str) -> None:
 
 def meet(ada: Visitor, ben: Visitor) -> str:
     """Ada makes a private room and adds Ben, who hears of it without doing anything; the room's id."""
-    ada.find("#open-create").click()
+    ada.find("#aside-acts").get_by_role("button", name="Create a room").click()
     ada.find("#create-name").fill("Bridge")
     ada.press("Create room")
     ada.page.wait_for_url("**/rooms/*/")

@@ -149,11 +149,11 @@ export class Timeline {
 
   #render() {
     const room = this.store.room(this.id);
+    const anchor = this.atEnd ? null : this.#anchor(); // before the head of the room, too, may change its height
     $("#messages-loading").hidden = !room || (room.loaded && room.begins) || room.room_role === null;
     $("#messages-begin").hidden = !room?.loaded || !room.begins;
     if (!room?.loaded || (this.opening && this.#reach(room))) return;
     if (this.opening && room.head > room.read) this.dividerAfter = room.read;
-    const anchor = this.atEnd ? null : this.#anchor();
     keyed(this.list, this.#rows(room), {
       key: (row) => row.id,
       version: (row) => this.#version(room, row),
