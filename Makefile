@@ -19,7 +19,7 @@ SOURCES := core accounts tenants chat tests .ci manage.py $(wildcard benchmarks)
 .PHONY: lint-style lint-format lint-house lint-imports lint-templates lint-migrations lint-locks
 
 help:
-	@echo "make run | test | test-all | lint | types | bench | mutants | clean   (PORT=8000 INSTALL=1 REQUIRE_ALL=1 ARGS=...)"
+	@echo "make run | test | test-all | lint | types | bench | mutants | clean   (PORT=8000 INSTALL=1 REQUIRE_ALL=1 PART=long ARGS=...)"
 
 run: export DEBUG = 1
 run: export PUBLIC_URL = http://localhost:$(PORT)
@@ -27,15 +27,18 @@ run: $(RUN_STAMP) .env
 	@$(PY) manage.py migrate --noinput --verbosity 0 </dev/null
 	@exec $(PY) manage.py serve --port $(PORT) --demo </dev/null
 
+# Both stacks at once, one core each; the second one's output follows the first's.
 test: servers
-	STACK=embedded $(PYTEST) -m "not long" $(ARGS)
-	STACK=real $(PYTEST) -m "not long and not once" $(ARGS)
+	@STACK=real $(PYTEST) -m "not long and not once" $(ARGS) > $(VENV)/real.log 2>&1 & real=$$!; \
+	STACK=embedded $(PYTEST) -m "not long" $(ARGS); embedded=$$?; \
+	wait $$real; real=$$?; cat $(VENV)/real.log; \
+	test $$embedded = 0 -a $$real = 0
 
-test-all: servers
-	STACK=embedded $(PYTEST) $(ARGS)
-	STACK=real $(PYTEST) -m "not once" $(ARGS)
+# The long part holds promised times, so nothing runs beside it.
+test-all: $(if $(filter long,$(PART)),servers,test)
+	STACK=embedded $(PYTEST) -m long $(ARGS)
+	STACK=real $(PYTEST) -m "long and not once" $(ARGS)
 
-# Each check is a target of its own: `make -k lint` shows everything that is wrong at once.
 lint: lint-style lint-format lint-house lint-imports lint-templates lint-migrations lint-locks
 
 lint-style: $(TEST_STAMP)
