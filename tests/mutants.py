@@ -128,9 +128,9 @@ class Runner:
         using = [each for each in session.items if mutant.touches in record[each.nodeid]["touches"]]
         for item, following in pairs(sorted(using, key=lambda each: record[each.nodeid]["seconds"])):
             item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
-            if self.failed:
-                return KILLED if self.failed[0].startswith("call of ") else BROKEN
-        return SURVIVED
+            if any(each.startswith("call of ") for each in self.failed):
+                return KILLED
+        return BROKEN if self.failed else SURVIVED
 
     def _tell(self, name: str, end: int) -> int:
         self.outcome.mutants += 1
