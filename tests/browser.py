@@ -23,9 +23,11 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def house(chromium: Browser, make_stack: Callable[..., Any]) -> House:
+def house(chromium: Browser, make_stack: Callable[..., Any]) -> Iterator[House]:
     stack, cast = make_stack("embedded")
-    return House(stack, stack.serve()[0], cast)
+    house = House(stack, stack.serve()[0], cast)
+    yield house
+    house.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import re
 
-import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -55,7 +54,7 @@ def test_a_login_that_is_ended_elsewhere_leads_to_the_sign_in_page(house: House,
     visitor = visit(house.server, lurker)
     for each in (visitor, member):
         each.enter("acme")
-    ended = httpx.delete(f"{house.server.url}/api/v1/me/sessions/{lurker.sid}/", headers=lurker.bearer, timeout=30)
+    ended = house.rest(lurker).delete(f"{house.server.url}/api/v1/me/sessions/{lurker.sid}/")
     assert ended.status_code == 204
     visitor.page.wait_for_url(re.compile(r"/accounts/login/\?next=%2Ft%2Facme%2F$"))
     expect(visitor.page.get_by_role("heading", name="Sign in")).to_be_visible()
@@ -67,8 +66,7 @@ def test_who_loses_their_seat_is_told_so_and_sees_nothing_more(house: House, vis
     visitor = visit(house.server, guest)
     visitor.enter("acme", house.cast.rooms["den"])
     visitor.sees("third in the den")
-    seat = f"{house.server.url}/api/v1/tenants/acme/members/{guest.id}/"
-    assert httpx.delete(seat, headers=owner.bearer, timeout=30).status_code == 204
+    assert house.rest(owner).delete(f"members/{guest.id}/").status_code == 204
     expect(visitor.page.get_by_role("heading", name="You are no longer a member of Acme")).to_be_visible()
     expect(visitor.find("#chat")).to_be_hidden()
     visitor.expects(NOT_FOUND)

@@ -1,6 +1,5 @@
 """The page while its server is away and back again: nothing is lost, nothing comes twice."""
 
-import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -16,10 +15,10 @@ def test_what_was_written_while_the_server_was_away_arrives_once_on_both_sides(h
     member.expects(LOST_SERVER)
     member.enter("acme", den)
     member.sees("third in the den")
-    other = house.stack.serve()[0]
-    messages = f"{other.url}/api/v1/tenants/acme/rooms/{den}/messages/"
+    first, house.server = house.server, house.stack.serve()[0]
+    messages = f"rooms/{den}/messages/"
 
-    house.server.kill()
+    first.kill()
     bar = member.find("#connection")
     expect(bar).to_contain_text("No connection")
     expect(bar).to_be_visible()
@@ -27,16 +26,12 @@ def test_what_was_written_while_the_server_was_away_arrives_once_on_both_sides(h
         member.write(body)
     expect(member.find(".message.pending")).to_have_count(2)
     for number in (1, 2, 3):
-        sent = httpx.post(
-            messages,
-            json={"body": f"theirs while away {number}", "nonce": f"away-{number}"},
-            headers=house.cast.moderator.bearer,
-            timeout=30,
-        )
+        fields = {"body": f"theirs while away {number}", "nonce": f"away-{number}"}
+        sent = house.rest(house.cast.moderator).post(messages, json=fields)
         assert sent.status_code == 201
     assert "theirs" not in member.find("#messages").inner_text()
 
-    house.server = start_again(house.stack, house.server)
+    house.server = start_again(house.stack, first)
     member.page.evaluate("document.querySelector('#connection-retry').click()")  # what "Try now" does, shown or not
     member.live()
     expect(bar).to_be_hidden()
@@ -44,7 +39,7 @@ def test_what_was_written_while_the_server_was_away_arrives_once_on_both_sides(h
     wanted = [f"theirs while away {number}" for number in (1, 2, 3)] + ["mine while away", "mine again"]
     for body in wanted:
         member.sees(body)
-    held = httpx.get(messages, headers=house.cast.member.bearer, timeout=30).json()["results"]
+    held = house.rest(house.cast.member).get(messages).json()["results"]
     assert sorted(each["body"] for each in held if "away" in each["body"] or "again" in each["body"]) == sorted(wanted)
     shown = member.find("#messages .message[data-number]").evaluate_all("all => all.map(e => Number(e.dataset.number))")
     assert shown == list(range(1, 9))

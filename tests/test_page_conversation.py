@@ -1,9 +1,7 @@
 """The conversation in Chromium: writing, drafts, Markdown, history, what is unread, and everything by keyboard."""
 
 import re
-from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -58,29 +56,19 @@ WATCH = """() => {
 }"""
 
 
-def say(house: House, person: Person, room: str, body: str, nonce: str, **more: Any) -> dict[str, Any]:
+def say(house: House, person: Person, room: str, body: str, nonce: str) -> None:
     """Write over REST, as a program would."""
-    answer = httpx.post(
-        f"{house.server.url}/api/v1/tenants/acme/rooms/{house.cast.rooms[room]}/messages/",
-        json={"body": body, "nonce": nonce, **more},
-        headers=person.bearer,
-        timeout=30,
-    )
-    assert answer.status_code == 201, answer.text
-    message: dict[str, Any] = answer.json()
-    return message
+    sent = house.rest(person).post(f"rooms/{room}/messages/", json={"body": body, "nonce": nonce})
+    assert sent.status_code == 201, sent.text
 
 
 def fresh_room(house: House, name: str, *others: Person) -> str:
-    """A private room of the moderator with these people; its id, under which the cast knows it too."""
-    with httpx.Client(
-        base_url=f"{house.server.url}/api/v1/tenants/acme/", headers=house.cast.moderator.bearer, timeout=30
-    ) as rest:
-        room: str = rest.post("rooms/", json={"name": name}).json()["id"]
-        for person in others:
-            added = rest.post(f"rooms/{room}/members/", json={"user": person.id, "room_role": "member"})
-            assert added.is_success, added.text
-    house.cast.rooms[name] = room
+    """A private room of the moderator with these people; its id."""
+    rest = house.rest(house.cast.moderator)
+    room: str = rest.post("rooms/", json={"name": name}).json()["id"]
+    for person in others:
+        added = rest.post(f"rooms/{room}/members/", json={"user": person.id, "room_role": "member"})
+        assert added.is_success, added.text
     return room
 
 
@@ -114,7 +102,7 @@ def test_enter_sends_shift_enter_breaks_the_line_and_a_draft_waits_in_its_room(h
 
 def test_markdown_is_shown_and_hostile_markup_does_nothing(house: House, visit: Visit) -> None:
     room = fresh_room(house, "Markup", house.cast.member)
-    say(house, house.cast.moderator, "Markup", RICH, "rich")
+    say(house, house.cast.moderator, room, RICH, "rich")
     member = visit(house.server, house.cast.member, size=(360, 740))
     member.enter("acme", room)
     body = member.sees("Plan").locator(".message-body")
@@ -139,7 +127,7 @@ def test_markdown_is_shown_and_hostile_markup_does_nothing(house: House, visit: 
 def test_history_comes_on_scrolling_up_and_the_view_stays_where_it_is(house: House, visit: Visit) -> None:
     room = fresh_room(house, "Archive", house.cast.member)
     for number in range(1, 131):
-        say(house, house.cast.moderator, "Archive", f"line {number} of the archive", f"line-{number}")
+        say(house, house.cast.moderator, room, f"line {number} of the archive", f"line-{number}")
     member = visit(house.server, house.cast.moderator)
     member.enter("acme", room)
     member.sees("line 130 of")
@@ -159,7 +147,7 @@ def test_history_comes_on_scrolling_up_and_the_view_stays_where_it_is(house: Hou
     assert numbers == list(range(1, 131))
     assert member.page.evaluate("window.jumps") == []
 
-    say(house, house.cast.member, "Archive", "news from below", "news")
+    say(house, house.cast.member, room, "news from below", "news")
     pill = member.page.get_by_role("button", name="1 new message")
     expect(pill).to_be_visible()
     assert member.page.evaluate("timeline.scrollTop") == 0
@@ -178,7 +166,7 @@ def test_what_is_unread_is_counted_in_the_list_the_title_and_at_home_until_it_is
     entry = guest.find(f'[data-room="{room}"]')
     before = guest.page.title()
     for number in (1, 2):
-        say(house, house.cast.moderator, "Counts", f"unread {number}", f"unread-{number}")
+        say(house, house.cast.moderator, room, f"unread {number}", f"unread-{number}")
         expect(entry.locator(".count")).to_have_text(str(number))
     expect(guest.page).to_have_title(f"(2) {before}")
     home = guest.tab()
@@ -196,7 +184,7 @@ def test_what_is_unread_is_counted_in_the_list_the_title_and_at_home_until_it_is
 
 def test_everything_can_be_done_by_keyboard(house: House, visit: Visit) -> None:
     room = fresh_room(house, "Keys", house.cast.member)
-    say(house, house.cast.moderator, "Keys", "good morning", "morning")
+    say(house, house.cast.moderator, room, "good morning", "morning")
     member = visit(house.server, house.cast.member)
     member.enter("acme", room)
     keyboard = member.page.keyboard

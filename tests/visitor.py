@@ -5,9 +5,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
 
 from tests.cast import Cast, Person
@@ -117,6 +118,19 @@ class House:
     stack: Stack
     server: Process
     cast: Cast
+    _clients: dict[tuple[str, str], httpx.Client] = field(default_factory=dict)
+
+    def rest(self, person: Person) -> httpx.Client:
+        """Their program, below /api/v1/tenants/acme/ of the server that stands now."""
+        key = (person.name, self.server.url)
+        if key not in self._clients:
+            base = f"{self.server.url}/api/v1/tenants/acme/"
+            self._clients[key] = httpx.Client(base_url=base, headers=person.bearer, timeout=PATIENCE)
+        return self._clients[key]
+
+    def close(self) -> None:
+        for client in self._clients.values():
+            client.close()
 
 
 @contextmanager
