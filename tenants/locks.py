@@ -39,7 +39,7 @@ def share_seats(seats: Iterable[UUID]) -> None:
 def _queue(moving: set[UUID], kept: set[UUID]) -> None:
     """Wait in line, by id. Row locks alone know no line: whoever sends without a pause from two sockets would keep
     their seat shared for ever, and could not be removed."""
-    if connection.vendor == "postgresql":
+    if (moving or kept) and connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT CASE WHEN seat = ANY(%s) THEN pg_advisory_xact_lock(hashtextextended(seat::text, 0))"
