@@ -77,8 +77,11 @@ class Runner:
 
         begun = time.monotonic()
         everything = mutants()
-        chosen = [each for each in everything if not self.only or any(part in each.name for part in self.only)]
-        unknown = set(EQUIVALENT) - {each.name for each in everything}
+        names = {each.name for each in everything}
+        chosen = [
+            each for each in everything if not self.only or any(_meant(part, each.name, names) for part in self.only)
+        ]
+        unknown = set(EQUIVALENT) - names
         assert not unknown, f"no such mutants: {unknown}"
         gc.freeze()
         with Ground() as ground:
@@ -149,6 +152,11 @@ class Runner:
             if not same and end != KILLED:
                 found.survived.append(mutant.name)
         found.kinds = dict(Counter(each.kind for each in chosen))
+
+
+def _meant(part: str, name: str, names: set[str]) -> bool:
+    """A whole name means that mutant alone; any other text those with it in their name."""
+    return part == name if part in names else part in name
 
 
 class Ground:
@@ -248,7 +256,7 @@ def _next_end(running: dict[int, str]) -> tuple[str, int]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--only", action="append", default=[], metavar="TEXT", help="mutants with this in their name")
+    parser.add_argument("--only", action="append", default=[], metavar="TEXT", help="of this name, or with this in it")
     parser.add_argument("--tests", metavar="EXPRESSION", help="kill with these tests only: as pytest's -k")
     parser.add_argument("--list", action="store_true", help="the names of the mutants, without running them")
     parser.add_argument("--json", action="store_true", help="the outcome as JSON")
