@@ -1,5 +1,6 @@
 """Builds the `Actor`: the one place where a person becomes someone in an organization."""
 
+import re
 from uuid import UUID
 
 from django.db.models import Q
@@ -8,6 +9,8 @@ from core.errors import NoSeat
 from tenants.actor import Actor
 from tenants.models import Membership, active_seat
 from tenants.roles import TenantRole
+
+_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def actor_of(user: UUID, tenant: str) -> Actor:
@@ -22,11 +25,7 @@ def reread(actor: Actor) -> Actor:
 
 def _named(tenant: str) -> Q:
     """By slug, or by id in its canonical spelling. No slug looks like an id."""
-    try:
-        found = UUID(tenant)
-    except ValueError:
-        return Q(tenant__slug=tenant)
-    return Q(tenant_id=found) if str(found) == tenant else Q(tenant__slug=tenant)
+    return Q(tenant_id=tenant) if _ID.fullmatch(tenant) else Q(tenant__slug=tenant)
 
 
 def _actor(which: Q) -> Actor:
