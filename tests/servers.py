@@ -27,6 +27,8 @@ PACKAGES = {
     "chromium": lambda: chromium() is not None,
     "fonts-noto-color-emoji": lambda: bool(list(Path("/usr/share/fonts").rglob("NotoColorEmoji.ttf"))),
     "nodejs": lambda: shutil.which("node") is not None,
+    "curl": lambda: shutil.which("curl") is not None,
+    "jq": lambda: shutil.which("jq") is not None,
     "fonts-noto-cjk": lambda: bool(list(Path("/usr/share/fonts").rglob("NotoSansCJK*"))),
 }
 """Debian packages, each with how to tell that what it brings is there."""
