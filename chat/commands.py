@@ -8,7 +8,7 @@ from django.conf import settings
 from msgspec import UNSET
 
 from accounts.credentials import resolve_bearer
-from chat import protocol, publish
+from chat import protocol, publish, writer
 from chat.catchup import Reading, catch_up
 from chat.connection import Connection
 from chat.feeds import Subscription
@@ -17,8 +17,10 @@ from chat.hub import Hub
 from chat.protocol import Author
 from chat.queries import facts_of, room_read_by
 from chat.reads import Head, Right
+from chat.render import render, renders_quickly
 from chat.services import messages, reactions, reading
 from chat.shapes import message_shape
+from chat.writer import Sent
 from core.db import run
 from core.errors import BadFrame, ConclaveError, Forbidden, NoSeat, NotAuthenticated, NotFound
 from core.wire import moment_or_none
@@ -48,19 +50,27 @@ class Commands:
         self.connection = connection
 
     async def handle(self, frame: protocol.Frame, answer: Answer) -> None:
-        """Run one command to its answer; a refusal is raised."""
+        """Run one command, other than a send, to its answer; a refusal is raised."""
         await self._handlers[type(frame)](self, frame, answer)
 
     async def _ask(self, fn: Callable[Concatenate[Actor, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        return await self._as_now(run, fn, *args, **kwargs)
+
+    async def _change(self, fn: Callable[Concatenate[Actor, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """For what waits its turn in the organization's lane."""
+        return await self._as_now(writer.change, fn, *args, **kwargs)
+
+    async def _as_now(self, call: Any, fn: Callable[..., R], *args: Any, **kwargs: Any) -> R:
         """Call with the actor; where that finds nothing, once more with a role that may have changed since."""
         actor = self.connection.actor
         try:
-            return await run(fn, actor, *args, **kwargs)
+            found: R = await call(fn, actor, *args, **kwargs)
         except NotFound:
             fresh = await run(reread, actor)
             if fresh.role is actor.role:
                 raise
-        return await run(fn, fresh, *args, **kwargs)
+            found = await call(fn, fresh, *args, **kwargs)
+        return found
 
     async def _subscribe(self, frame: protocol.Subscribe, answer: Answer) -> None:
         if frame.rooms is UNSET:
@@ -132,31 +142,34 @@ class Commands:
         self.hub.feeds.unsubscribe(self.connection, UUID(frame.room))
         answer({})
 
-    async def _send(self, frame: protocol.MessageSend, answer: Answer) -> None:
-        sent = await self._ask(
-            messages.send_message,
+    async def submit(self, frame: protocol.MessageSend, done: Callable[[Sent | Exception], None]) -> None:
+        """Put a message into its organization's lane; `done` is called when it is committed or refused."""
+        await _prepare_body(frame.body)
+        draft = messages.drafted(
+            self.connection.actor,
             room=UUID(frame.room),
             body=frame.body,
             nonce=frame.nonce,
             reply_to=None if frame.reply_to is None else UUID(frame.reply_to),
         )
-        answer({"message": message_shape(sent.message)})
+        writer.submit(draft, done)
 
     async def _edit(self, frame: protocol.MessageEdit, answer: Answer) -> None:
+        await _prepare_body(frame.body)
         rev = None if frame.rev is UNSET else frame.rev
-        edited = await self._ask(messages.edit_message, message=UUID(frame.message), body=frame.body, rev=rev)
+        edited = await self._change(messages.edit_message, message=UUID(frame.message), body=frame.body, rev=rev)
         answer({"message": message_shape(edited)})
 
     async def _delete(self, frame: protocol.MessageDelete, answer: Answer) -> None:
-        deleted = await self._ask(messages.delete_message, message=UUID(frame.message))
+        deleted = await self._change(messages.delete_message, message=UUID(frame.message))
         answer({"message": message_shape(deleted)})
 
     async def _react(self, frame: protocol.ReactionAdd, answer: Answer) -> None:
-        changed = await self._ask(reactions.add_reaction, message=UUID(frame.message), emoji=frame.emoji)
+        changed = await self._change(reactions.add_reaction, message=UUID(frame.message), emoji=frame.emoji)
         answer({"message": message_shape(changed)})
 
     async def _unreact(self, frame: protocol.ReactionRemove, answer: Answer) -> None:
-        changed = await self._ask(reactions.remove_reaction, message=UUID(frame.message), emoji=frame.emoji)
+        changed = await self._change(reactions.remove_reaction, message=UUID(frame.message), emoji=frame.emoji)
         answer({"message": message_shape(changed)})
 
     async def _read(self, frame: protocol.Read, answer: Answer) -> None:
@@ -190,7 +203,6 @@ class Commands:
     _handlers: dict[type[protocol.Frame], Callable[["Commands", Any, Answer], Awaitable[None]]] = {
         protocol.Subscribe: _subscribe,
         protocol.Unsubscribe: _unsubscribe,
-        protocol.MessageSend: _send,
         protocol.MessageEdit: _edit,
         protocol.MessageDelete: _delete,
         protocol.ReactionAdd: _react,
@@ -201,6 +213,12 @@ class Commands:
         protocol.Hello: _hello,
         protocol.Ping: _ping,
     }
+
+
+async def _prepare_body(body: str) -> None:
+    """What takes long to render is rendered in a thread; it is remembered there."""
+    if not renders_quickly(body):
+        await run(render, body)
 
 
 def _may_type(actor: Actor, room: UUID) -> None:

@@ -4,79 +4,128 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
+
+import structlog
 
 from accounts.credentials import Credential
 from chat import protocol
 from chat.feed import Subscription
+from chat.outbox import BUDGET, Budget, Outbox
 from core.errors import ConclaveError, Expired, NoSeat, SlowConsumer
+from core.frames import Direct, Text
 from core.ids import new_id
 from core.metrics import CLOSES, SENT
 from core.wire import encode_text
 from tenants.actor import Actor
 
-OUTBOX_BYTES = 1024 * 1024
-"""What one socket may have waiting; past it, it is told `slow_consumer` and closed."""
+_PING = Text(encode_text(protocol.PingEvent()))
 
-_PING = encode_text(protocol.PingEvent())
+log = structlog.get_logger(__name__)
+
+LAST_WORDS = 2.0
+"""Seconds that a socket which is to be closed has for taking what it is told."""
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Connection:
-    """Frames go in by `push`, in order, from the event loop; one task writes them."""
+    """Frames go in by `push`, in order, from the event loop. What the socket takes at once is written at once, where
+    the server offers that; the rest waits in its outbox for a task that lives as long as something waits."""
 
-    def __init__(self, actor: Actor, credential: Credential, send: Send) -> None:
+    def __init__(
+        self, actor: Actor, credential: Credential, send: Send, direct: Direct | None = None, budget: Budget = BUDGET
+    ) -> None:
         self.id = new_id()
         self.actor = actor
         self.credential = credential
         self.subscriptions: dict[UUID, Subscription[Connection]] = {}
         self.closing: ConclaveError | None = None
+        self._busy = 0
+        self._leaving: ConclaveError | None = None
         self._gone = False
         self._send = send
-        self._outbox: deque[str] = deque()
-        self._early: list[str] | None = []
-        self._waiting = 0
-        self._wake = asyncio.Event()
+        self._direct = direct
+        self._outbox = Outbox(budget, self._overflow)
+        self._greeted = False
+        self._writing: asyncio.Task[None] | None = None
+        self._free = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._end: tuple[float, ConclaveError] | None = None
         self._written_at = time.monotonic()
+        if direct is not None:
+            direct.when_free(self._free.set)
         self.follow()
 
-    def push(self, text: str) -> None:
-        """Queue a frame. Never waits; a socket that does not keep up is closed."""
+    def push(self, frame: Text, about: object = None) -> None:
+        """Write or queue a frame. Never waits; a socket that does not keep up is closed.
+
+        With `about` the frame may be lost: where others wait it is dropped for the next one about the same.
+        """
         if self._gone or self.closing is not None:
             return
         if self._end is not None and time.time() >= self._end[0]:
             self.close(self._end[1])
             return
-        (self._outbox if self._early is None else self._early).append(text)
-        self._waiting += len(text)
-        if self._waiting > OUTBOX_BYTES:
-            self._outbox.clear()
-            self.close(SlowConsumer())
-        self._wake.set()
+        if self._greeted and not self._outbox and self._direct is not None and self._direct.write(frame.framed):
+            self._note()
+            return
+        self._outbox.add(frame, about)
+        self._kick()
 
     def tell(self, event: protocol.Event) -> None:
-        self.push(encode_text(event))
+        self.push(Text(encode_text(event)))
 
     def greet(self, hello: protocol.Event) -> None:
-        """The first frame. What was pushed before it is kept until now, and comes after it."""
-        early, self._early = self._early or [], None
-        self.tell(hello)
-        for text in early:
-            self._waiting -= len(text)
-            self.push(text)
+        """The first frame. What was pushed before it was kept until now, and comes after it."""
+        if self.closing is not None:
+            return
+        self._outbox.put_first(Text(encode_text(hello)))
+        self._greeted = True
+        self._kick()
 
     def close(self, why: ConclaveError) -> None:
         """Say `bye`, then close with the error's code; what was queued before still goes out."""
         if self.closing is None:
-            self._outbox.append(encode_text(protocol.bye(why)))
             self.closing = why
-            self._wake.set()
+            if not self._greeted:
+                self._outbox.clear()
+            self._outbox.put_last(Text(encode_text(protocol.bye(why))))
+            self._greeted = True
+            self._free.set()
+            self._kick()
+
+    def _overflow(self) -> None:
+        """Too much waits: nothing but the reason is written any more."""
+        self._outbox.clear()
+        self.close(SlowConsumer())
+
+    # Commands under way.
+
+    def begin(self) -> None:
+        """A command is being answered."""
+        self._busy += 1
+
+    def end(self) -> None:
+        self._busy -= 1
+        if self._leaving is not None:
+            self.retire(self._leaving)
+
+    @property
+    def retiring(self) -> bool:
+        """Nothing more is taken in."""
+        return self._leaving is not None or self.closing is not None
+
+    def retire(self, why: ConclaveError) -> None:
+        """Close once the commands under way are answered."""
+        self._leaving = why
+        if not self._busy:
+            self.close(why)
+
+    # How long it lives.
 
     def heartbeat(self, silence: float) -> None:
         """Break a silence of so many seconds."""
@@ -104,27 +153,43 @@ class Connection:
             self._timer.cancel()
             self._timer = None
 
-    async def write(self) -> None:
-        """Write what is queued, until closed."""
-        while True:
-            while self._outbox:
-                text = self._outbox.popleft()
-                self._waiting -= len(text)
-                self._written_at = time.monotonic()
-                await self._send({"type": "websocket.send", "text": text})
-                SENT.inc()
-            if self._gone:
-                return
-            if self.closing is not None:
+    # Writing what waits.
+
+    def _kick(self) -> None:
+        if self._writing is None and self._greeted and not self._gone:
+            self._writing = asyncio.get_running_loop().create_task(self._write())
+
+    async def _write(self) -> None:
+        try:
+            with suppress(TimeoutError):
+                while self._outbox:
+                    await self._put(self._outbox.next())
+                    self._note()
+            if self.closing is not None and not self._gone:
                 CLOSES.labels(self.closing.code).inc()
                 await self._send({"type": "websocket.close", "code": self.closing.close or 1011})
-                return
-            self._wake.clear()
-            await self._wake.wait()
+        except OSError:
+            log.debug("the socket went while it was written to", connection=str(self.id))
+        finally:
+            self._writing = None
+
+    async def _put(self, frame: Text) -> None:
+        """Raises TimeoutError where a socket that is to be closed takes nothing more."""
+        if self._direct is None:
+            await self._send({"type": "websocket.send", "text": frame.text})
+            return
+        self._free.clear()
+        while not self._gone and not self._direct.write(frame.framed):
+            await asyncio.wait_for(self._free.wait(), LAST_WORDS if self.closing else None)
+            self._free.clear()
+
+    def _note(self) -> None:
+        self._written_at = time.monotonic()
+        SENT.inc()
 
     def stop(self) -> None:
         """The socket is gone: nothing more is queued or written."""
         self._cancel()
         self._gone = True
         self._outbox.clear()
-        self._wake.set()
+        self._free.set()

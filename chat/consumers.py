@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import deque
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -18,8 +19,11 @@ from chat.hub import Hub
 from chat.parsing import Refused, parse
 from chat.process import this_hub
 from chat.protocol import Ok, error_frame
+from chat.shapes import message_shape
+from chat.writer import Sent
 from core.db import run
 from core.errors import BadFrame, ConclaveError, Internal, Invalid, NoSeat, TenantSuspended, TooLarge, Unavailable
+from core.frames import EXTENSION, Text
 from core.metrics import CLOSES, FRAMES, REFUSALS
 from core.wire import convert, encode_text
 
@@ -41,17 +45,15 @@ class ChatConsumer(AsyncConsumer):
         refused = _refusal(scope)
         subprotocol = protocol.PROTOCOL if protocol.PROTOCOL in scope["subprotocols"] else None
         await send({"type": "websocket.accept", "subprotocol": subprotocol})
-        connection = None if refused else Connection(scope["actor"], scope["credential"], send)
-        if connection is None:
-            await _turn_away(refused or Internal(), send)
+        if refused:
+            await _turn_away(refused, send)
             return
-        hub = this_hub()
-        writing = asyncio.create_task(connection.write())
+        direct = scope.get("extensions", {}).get(EXTENSION)
+        hub, connection = this_hub(), Connection(scope["actor"], scope["credential"], send, direct)
         try:
             await self._serve(hub, connection, scope, receive)
         finally:
             hub.disconnect(connection)
-            await asyncio.gather(writing, return_exceptions=True)
 
     async def _serve(self, hub: Hub, connection: Connection, scope: Any, receive: Any) -> None:
         dialogue = Dialogue(hub, connection)
@@ -59,7 +61,7 @@ class ChatConsumer(AsyncConsumer):
         if (room := scope["url_route"]["kwargs"].get("room")) and connection.closing is None:
             await dialogue.subscribe_from_url(room, scope["query_string"])
         while (message := await receive())["type"] != "websocket.disconnect":
-            if connection.closing is None:
+            if not connection.retiring:
                 await dialogue.hear(message.get("text"), message.get("bytes"))
 
 
@@ -97,12 +99,15 @@ async def _turn_away(why: ConclaveError, send: Any) -> None:
 
 
 class Dialogue:
-    """Exactly one answer to each frame, in the order of the frames."""
+    """Exactly one answer to each frame. Commands take effect in the order of the frames: messages may wait for their
+    commit together, anything else waits until they are answered."""
 
     def __init__(self, hub: Hub, connection: Connection) -> None:
         self._commands = Commands(hub, connection)
         self._connection = connection
         self._bad: deque[float] = deque(maxlen=settings.SOCKET_BAD_FRAMES)
+        self._sending = 0
+        self._sent = asyncio.Event()
 
     async def hear(self, text: str | None, data: bytes | None) -> None:
         """Read one frame and answer it; whatever goes wrong, the socket lives on as far as the contract lets it."""
@@ -113,8 +118,10 @@ class Dialogue:
                 raise TooLarge(f"More than {settings.SOCKET_FRAME_BYTES} bytes.")
             frame = parse(text)
         except Refused as refused:
+            await self._fewer_than(1)
             self._refuse(refused.error, refused.frame_id)
         except ConclaveError as error:
+            await self._fewer_than(1)
             self._refuse(error, None)
         else:
             await self._run(frame)
@@ -130,21 +137,49 @@ class Dialogue:
 
     async def _run(self, frame: protocol.Frame) -> None:
         FRAMES.labels(frame.__struct_config__.tag).inc()
-
-        def answer(result: Any) -> None:
-            self._connection.push(encode_text(Ok(id=frame.id, result=result)))
-
+        self._connection.begin()
         try:
-            await self._commands.handle(frame, answer)
-        except ConclaveError as error:
-            self._refuse(error, frame.id)
-        except Exception:
-            log.exception("command failed", connection=str(self._connection.id))
-            self._refuse(Internal(), frame.id)
+            if isinstance(frame, protocol.MessageSend):
+                await self._submit(frame)
+                return
+            await self._fewer_than(1)
+            await self._commands.handle(frame, partial(self._answer, frame.id))
+        except Exception as error:
+            self._fail(error, frame.id)
+        self._connection.end()
+
+    async def _submit(self, frame: protocol.MessageSend) -> None:
+        await self._fewer_than(settings.SOCKET_PIPELINE)
+        await self._commands.submit(frame, partial(self._settle, frame.id))
+        self._sending += 1
+
+    def _settle(self, frame_id: str, outcome: Sent | Exception) -> None:
+        """A message was committed or refused."""
+        if isinstance(outcome, Exception):
+            self._fail(outcome, frame_id)
+        else:
+            self._answer(frame_id, {"message": message_shape(outcome.message)})
+        self._sending -= 1
+        self._sent.set()
+        self._connection.end()
+
+    async def _fewer_than(self, most: int) -> None:
+        while self._sending >= most:
+            self._sent.clear()
+            await self._sent.wait()
+
+    def _answer(self, frame_id: str, result: Any) -> None:
+        self._connection.push(Text(encode_text(Ok(id=frame_id, result=result))))
+
+    def _fail(self, error: Exception, frame_id: str) -> None:
+        if not isinstance(error, ConclaveError):
+            log.error("command failed", connection=str(self._connection.id), exc_info=error)
+            error = Internal()
+        self._refuse(error, frame_id)
 
     def _refuse(self, error: ConclaveError, frame_id: str | None) -> None:
         REFUSALS.labels("socket", error.code).inc()
-        self._connection.push(encode_text(error_frame(error, frame_id)))
+        self._connection.push(Text(encode_text(error_frame(error, frame_id))))
         if isinstance(error, BadFrame):
             self._bad.append(time.monotonic())
             if len(self._bad) == self._bad.maxlen and self._bad[-1] - self._bad[0] < MINUTE:

@@ -4,10 +4,12 @@ Pure: no database, no layer, no clock but what is passed in. The hub acts on wha
 """
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, Self, TypeVar
 from uuid import UUID
+
+from core.frames import Text
 
 WAITING = 1_000
 """Events that may wait for an earlier one; past it, the database is read at once."""
@@ -20,19 +22,25 @@ class RoomEvent:
     first: int
     last: int
     readers: int
-    frames: tuple[tuple[int, int, str], ...]
+    frames: tuple[tuple[int, int, Text], ...]
 
     @classmethod
     def of(cls, event: dict[str, Any]) -> Self:
         """From the layer; raises `ValueError`, `KeyError` or `TypeError` for what no publisher of ours wrote."""
-        frames = tuple((int(rev), int(number), str(text)) for rev, number, text in event["frames"])
-        return cls(int(event["first"]), int(event["last"]), int(event["readers"]), frames)
+        return cls.made(int(event["first"]), int(event["last"]), int(event["readers"]), event["frames"])
+
+    @classmethod
+    def made(cls, first: int, last: int, readers: int, frames: Iterable[tuple[int, int, str]]) -> Self:
+        """From frames as they are published."""
+        return cls(
+            first, last, readers, tuple((int(rev), int(number), Text(str(text))) for rev, number, text in frames)
+        )
 
 
 class Hearer(Protocol):
     """What a subscription needs of a socket."""
 
-    def push(self, text: str) -> None: ...
+    def push(self, frame: Text, about: object = None) -> None: ...
 
 
 H = TypeVar("H", bound=Hearer)
@@ -73,9 +81,9 @@ class Subscription(Generic[H]):
 
     def _deliver(self, event: RoomEvent) -> None:
         assert self.rev is not None
-        for rev, number, text in event.frames:
+        for rev, number, frame in event.frames:
             if rev > self.rev and number >= self.visible_from:
-                self.connection.push(text)
+                self.connection.push(frame)
         self.rev = max(self.rev, event.last)
 
 

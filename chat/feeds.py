@@ -14,6 +14,7 @@ from chat.groups import Groups
 from chat.protocol import Resync, RoomAdded, RoomRemoved, RoomUpdated
 from chat.publish import room_group
 from core.db import run
+from core.frames import Text
 
 Subscription = FeedSubscription[Connection]
 RoomFeed = Feed[Connection]
@@ -101,12 +102,12 @@ class Feeds:
             feed.change(readers)
             self._tend(feed)
 
-    def whisper(self, room: UUID, text: str, but: str | None) -> None:
-        """To the room's subscribers except one person, without a rev."""
-        feed = self._feeds.get(room)
+    def whisper(self, room: UUID, text: str, but: str | None, about: str) -> None:
+        """To the room's subscribers except one person, without a rev; may be lost for a newer one about the same."""
+        feed, frame = self._feeds.get(room), Text(text)
         for subscription in feed.begun() if feed else ():
             if str(subscription.connection.actor.user) != but:
-                subscription.connection.push(text)
+                subscription.connection.push(frame, about)
 
     def notice(self, room: UUID, head: reads.Head | None) -> None:
         """A sweep's look at the room: read what was missed, check rights where readers have changed."""

@@ -24,6 +24,7 @@ from chat.queries import INSIDE, rooms_seen_by
 from chat.shapes import people_of, room_shape
 from core.db import run
 from core.errors import NoSeat, Revoked
+from core.frames import Text
 from core.ids import new_id
 from tenants.actor import Actor
 
@@ -118,7 +119,7 @@ class Hub:
         self.feeds.change(UUID(event["room"]), int(event["readers"]))
 
     def _on_whisper(self, event: dict[str, Any]) -> None:
-        self.feeds.whisper(UUID(event["room"]), event["text"], event["but"])
+        self.feeds.whisper(UUID(event["room"]), event["text"], event["but"], event["about"])
 
     def _on_seat(self, event: dict[str, Any]) -> None:
         seat = UUID(event["seat"])
@@ -126,7 +127,7 @@ class Hub:
             if event["version"] == connection.actor.seat_version + 1:
                 connection.actor = replace(connection.actor, seat_version=event["version"])
             if event["text"] is not None:
-                connection.push(event["text"])
+                connection.push(Text(event["text"]))
         if event["room"] is not None:
             self.duties.spawn(self.tell_room(seat, UUID(event["room"]), RoomAdded))
 

@@ -68,7 +68,13 @@ def frame_of(message: Message) -> tuple[int, int, str]:
 
 def message_changed(room: Room, message: Message) -> None:
     """The message that took the room's newest rev, new or changed."""
-    _emit(room_group(room.pk), room_event(room, room.rev, [frame_of(message)]))
+    messages_changed(room, [message])
+
+
+def messages_changed(room: Room, messages: Sequence[Message]) -> None:
+    """Messages that took the room's newest revs, one each."""
+    frames = [frame_of(message) for message in messages]
+    _emit(room_group(room.pk), room_event(room, room.rev - len(frames) + 1, frames))
 
 
 def readers_changed(room: Room) -> None:
@@ -76,21 +82,27 @@ def readers_changed(room: Room) -> None:
     _emit(room_group(room.pk), room_event(room, room.rev, []))
 
 
-def _whisper(room: UUID, event: protocol.Event, but: UUID | None = None) -> dict[str, Any]:
-    """To the room's subscribers, without a rev: may be lost."""
+def _whisper(room: UUID, event: protocol.Event, about: str, but: UUID | None = None) -> dict[str, Any]:
+    """To the room's subscribers, without a rev: may be lost, for a newer one about the same."""
     text = encode_text(event)
-    return {"type": "conclave.whisper", "room": str(room), "but": str(but) if but else None, "text": text}
+    return {
+        "type": "conclave.whisper",
+        "room": str(room),
+        "but": str(but) if but else None,
+        "about": about,
+        "text": text,
+    }
 
 
 def typing(room: UUID, author: protocol.Author) -> None:
     """Writes nothing, so it waits for no commit; may be called from the event loop."""
     event = protocol.TypingEvent(room=str(room), user=author)
-    _carrier(room_group(room), _whisper(room, event, but=UUID(author.id)))
+    _carrier(room_group(room), _whisper(room, event, f"typing {room} {author.id}", but=UUID(author.id)))
 
 
 def member_changed(room: UUID, user: UUID) -> None:
     event = protocol.MemberChanged(room=str(room), user=str(user))
-    _emit(room_group(room), _whisper(room, event))
+    _emit(room_group(room), _whisper(room, event, f"member {room} {user}"))
 
 
 def room_changed(room: Room) -> None:

@@ -103,9 +103,14 @@ def sharing_a_room(actor: Actor) -> Q:
 
 def facts_of(room: Any) -> Facts:
     """What the table asks about a room, from a row of `rooms_seen_by`."""
+    return facts_in(room, room.my_role)
+
+
+def facts_in(room: Room, role: str | None) -> Facts:
+    """The same, where the room was read by itself; `role` is the one in the room, None outside."""
     return Facts(
         kind=RoomKind(room.kind),
-        room_role=RoomRole(room.my_role) if room.my_role else None,
+        room_role=RoomRole(role) if role else None,
         posting=Posting(room.posting),
         archived=room.archived_at is not None,
     )

@@ -10,9 +10,9 @@ from chat.feed import RoomEvent
 from chat.models import Message, Room, RoomMember
 from chat.publish import frame_of
 from chat.queries import facts_of
-from tenants.access import actor_from
+from tenants.access import reread_all
 from tenants.actor import Actor
-from tenants.models import Membership, active_seat
+from tenants.models import active_seat
 from tenants.permissions import Verb, allows
 from tenants.roles import TenantRole
 
@@ -66,7 +66,7 @@ def missed(room: UUID, since: int) -> Missed | None:
     head = Head(rows[0].head, rows[0].version)
     if len(rows) > MISSED:
         return Missed(head, None)
-    return Missed(head, RoomEvent(since + 1, head.rev, head.readers, tuple(frame_of(row) for row in rows)))
+    return Missed(head, RoomEvent.made(since + 1, head.rev, head.readers, map(frame_of, rows)))
 
 
 def _unseen(room: UUID, since: int) -> Missed | None:
@@ -101,6 +101,5 @@ def actors(seats: Iterable[UUID]) -> dict[UUID, Actor]:
     found: dict[UUID, Actor] = {}
     asked = list(seats)
     for start in range(0, len(asked), CHUNK):
-        chunk = Membership.objects.filter(active_seat(), pk__in=asked[start : start + CHUNK])
-        found.update({seat.pk: actor_from(seat) for seat in chunk.select_related("tenant", "user")})
+        found.update(reread_all(asked[start : start + CHUNK]))
     return found

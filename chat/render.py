@@ -1,5 +1,6 @@
 """Bodies: what may be said, and its Markdown as sanitised HTML, once per message, before any lock is taken."""
 
+import re
 from functools import lru_cache
 
 import nh3
@@ -10,6 +11,11 @@ from core.errors import Invalid
 BODY_BYTES = 32 * 1024
 HTML_CHARACTERS = 128 * 1024
 """A body that would render to more stays plain text."""
+
+SHORT = 400
+"""Characters that render in about the time that handing them to another thread would take."""
+_MARKUP = re.compile(r"[\\`*_~\[\]<>&|]|^[ \t]*(?:[-+#=]|\d)|^(?: {4}|\t)|^ *\t", re.MULTILINE)
+"""Whatever markup begins with, and a little more."""
 
 _markdown = MarkdownIt(
     "commonmark", {"html": False, "linkify": False, "breaks": True, "typographer": False, "maxNesting": 20}
@@ -31,9 +37,18 @@ def checked_body(body: str) -> str:
     return body
 
 
-@lru_cache(maxsize=512)
 def render(body: str) -> str | None:
     """The HTML of a body, or None where it has no markup and the text says it all."""
+    return _rendered(body) if _MARKUP.search(body) else None
+
+
+def renders_quickly(body: str) -> bool:
+    """Whether an event loop may render it."""
+    return len(body) <= SHORT or not _MARKUP.search(body)
+
+
+@lru_cache(maxsize=512)
+def _rendered(body: str) -> str | None:
     html = _markdown.render(body)
     if len(html) > HTML_CHARACTERS:
         return None

@@ -18,7 +18,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import globalLogBeginner
 
 from core import metrics
-from core.errors import BadFrame, ConclaveError, Restart, TooLarge
+from core.errors import BadFrame, ConclaveError, Restart, SlowConsumer, TooLarge
+from core.flow import Flow
+from core.frames import EXTENSION
 from core.health import health
 from core.wire import encode_text
 
@@ -82,11 +84,35 @@ class Socket(WebSocketProtocol):
     """One WebSocket."""
 
     counted = False
+    flow: Flow
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.flow = Flow(self.transport)
 
     def onConnect(self, request: ConnectionRequest) -> Any:
         if not request.headers.get("sec-websocket-protocol", "").isascii():
             raise ConnectionDeny(code=400, reason="Sec-WebSocket-Protocol is not ASCII")
         return super().onConnect(request)
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        self.flow.arrived(len(payload))
+        super().onMessage(payload, isBinary)
+
+    def check_timeouts(self) -> None:
+        """Who does not take what was sent can't answer a ping yet; but not for ever."""
+        if self.flow.stuck:
+            metrics.CLOSES.labels(SlowConsumer().code).inc()
+            self.dropConnection(abort=True)
+        elif self.flow.reading or self.state != self.STATE_OPEN:
+            super().check_timeouts()
+
+    def onAutoPingTimeout(self) -> None:
+        """A pong that nobody reads is not missing."""
+        if self.flow.reading:
+            super().onAutoPingTimeout()
+        else:
+            self.autoPingTimeoutCall = None
 
     def onOpen(self) -> None:
         self.counted = True
@@ -119,6 +145,27 @@ class Socket(WebSocketProtocol):
         super()._fail_connection(code, reason)
 
 
+def _metered(application: Application) -> Application:
+    """Tells a socket's flow what the application has taken."""
+
+    async def metered(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        flow = scope.get("extensions", {}).get(EXTENSION)
+        if flow is None:
+            await application(scope, receive, send)
+            return
+
+        async def receive_and_tell() -> Any:
+            message = await receive()
+            if message["type"] == "websocket.receive":
+                text = message.get("text")
+                flow.taken(len(message["bytes"] if text is None else text.encode()))
+            return message
+
+        await application(scope, receive_and_tell, send)
+
+    return metered
+
+
 class SocketFactory(WebSocketFactory):
     protocol = Socket
 
@@ -135,7 +182,7 @@ class Server(Daphne):
 
     def __init__(self, application: Application, listener: socket.socket, *, when_ready: Callable[[], None]) -> None:
         super().__init__(
-            application,
+            _metered(application),
             endpoints=["inherited"],
             action_logger=log_access,
             websocket_timeout=-1,
@@ -173,7 +220,10 @@ class Server(Daphne):
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         """Daphne believes a `Daphne-Root-Path` header from anyone."""
-        return super().create_application(protocol, {**scope, "root_path": self.root_path})
+        scope = {**scope, "root_path": self.root_path}
+        if isinstance(protocol, Socket):
+            scope["extensions"] = {EXTENSION: protocol.flow}
+        return super().create_application(protocol, scope)
 
     def protocol_disconnected(self, protocol: Any) -> None:
         """Daphne assumes that everything that goes had come; a handshake that fails early has not."""

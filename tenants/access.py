@@ -1,6 +1,7 @@
 """Builds the `Actor`: the one place where a person becomes someone in an organization."""
 
 import re
+from collections.abc import Iterable
 from uuid import UUID
 
 from django.db.models import Q
@@ -21,6 +22,12 @@ def actor_of(user: UUID, tenant: str) -> Actor:
 def reread(actor: Actor) -> Actor:
     """The same seat as it is now; `NoSeat` if it no longer counts."""
     return _actor(Q(pk=actor.seat))
+
+
+def reread_all(seats: Iterable[UUID]) -> dict[UUID, Actor]:
+    """Of these seats, those that count, as they are now."""
+    found = Membership.objects.filter(active_seat(), pk__in=list(seats)).select_related("tenant", "user")
+    return {seat.pk: actor_from(seat) for seat in found}
 
 
 def _named(tenant: str) -> Q:

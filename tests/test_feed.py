@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from hypothesis.strategies import booleans, data, integers, sampled_from
 
 from chat.feed import WAITING, Feed, RoomEvent, Subscription
+from core.frames import Text
 
 pytestmark = pytest.mark.once
 ROOM = uuid4()
@@ -52,11 +53,11 @@ class Database:
 
     def missed(self, since: int) -> RoomEvent:
         frames = [self._frame(number) for number, (rev, _) in self.messages.items() if rev > since]
-        return RoomEvent(since + 1, self.rev, self.readers, tuple(sorted(frames)))
+        return RoomEvent(since + 1, self.rev, self.readers, tuple(sorted(frames, key=lambda frame: frame[:2])))
 
-    def _frame(self, number: int) -> tuple[int, int, str]:
+    def _frame(self, number: int) -> tuple[int, int, Text]:
         rev, text = self.messages[number]
-        return rev, number, f"{rev}|{number}|{text}"
+        return rev, number, Text(f"{rev}|{number}|{text}")
 
 
 @dataclass(eq=False)
@@ -72,8 +73,8 @@ class Person:
     def start(self, state: State, rev: int) -> None:
         self.holds, self.rev = state, rev
 
-    def push(self, text: str) -> None:
-        rev, number, said = text.split("|")
+    def push(self, frame: Text, about: object = None) -> None:
+        rev, number, said = frame.text.split("|")
         assert self.rev is not None, "an event before the answer"
         assert int(rev) > self.rev, "revs rise, none twice"
         assert self.removed_at is None or int(rev) < self.removed_at, "heard what was committed after the removal"
@@ -325,7 +326,7 @@ def test_a_repair_that_is_partly_overtaken_tells_only_the_rest() -> None:
 
 def test_of_two_early_events_with_one_beginning_the_longer_is_kept() -> None:
     feed: Feed[Person] = Feed(ROOM, 0, 0)
-    long = RoomEvent(2, 4, 0, ((4, 1, "4|1|long"),))
+    long = RoomEvent.made(2, 4, 0, [(4, 1, "4|1|long")])
     for event in (RoomEvent(2, 2, 0, ()), long, RoomEvent(2, 3, 0, ())):
         feed.receive(event)
     assert feed.gap and feed.heard == 4
@@ -376,7 +377,7 @@ def test_a_room_that_looks_different_is_told_once_whatever_of_it_is_lost() -> No
     feed: Feed[Person] = Feed(ROOM, 5, 3)
     feed.receive(RoomEvent(6, 6, 4, ()))
     assert not feed.untold, "a removal changes no look"
-    feed.receive(RoomEvent(7, 7, 5, ((7, 1, "7|1|"),)))
+    feed.receive(RoomEvent.made(7, 7, 5, [(7, 1, "7|1|")]))
     assert feed.untold, "version 5 came about by something that was not heard"
     feed.told = feed.changed
     feed.change(5)
@@ -391,7 +392,9 @@ def test_a_room_that_looks_different_is_told_once_whatever_of_it_is_lost() -> No
 @pytest.mark.parametrize("broken", [{}, {"frames": 5}, {"first": "x"}, {"frames": [[1, 2]]}, {"readers": None}])
 def test_an_event_that_no_publisher_of_ours_wrote_is_refused(broken: dict[str, Any]) -> None:
     whole = {"first": 1, "last": 1, "readers": 0, "frames": [[1, 1, "text"]]}
-    assert RoomEvent.of(whole) == RoomEvent(1, 1, 0, ((1, 1, "text"),))
+    read = RoomEvent.of(whole)
+    assert (read.first, read.last, read.readers) == (1, 1, 0)
+    assert [(rev, number, frame.text) for rev, number, frame in read.frames] == [(1, 1, "text")]
     with pytest.raises((KeyError, ValueError, TypeError)):
         RoomEvent.of(whole | broken if broken else {})
 

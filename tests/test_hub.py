@@ -20,6 +20,7 @@ from chat.hub import Hub
 from chat.protocol import PingEvent, RoomAdded
 from chat.reads import Head, Missed, Right
 from core.errors import Revoked, Unavailable
+from core.frames import Text
 from tenants.actor import Actor
 from tenants.roles import TenantRole
 
@@ -123,15 +124,16 @@ class Ear(Connection):
     def __init__(self, actor: Actor | None = None) -> None:
         self.written: list[dict[str, Any]] = []
         credential = Credential("jwt", None, uuid4(), None)  # type: ignore[arg-type]  # nobody asks for the person
-        super().__init__(actor or someone(), credential, self._write)
+        super().__init__(actor or someone(), credential, self._take)
 
-    async def _write(self, message: dict[str, Any]) -> None:
+    async def _take(self, message: dict[str, Any]) -> None:
         self.written.append(message)
 
     @property
     def queued(self) -> list[str]:
-        """The types of the frames that wait to be written; of messages, their texts."""
-        return [_kind(text) for text in self._outbox]
+        """The types of the frames that were written or wait for it; of messages, their texts."""
+        written = [message["text"] for message in self.written if "text" in message]
+        return [_kind(text) for text in [*written, *(frame.text for frame in self._outbox._frames)]]
 
 
 def _kind(text: str) -> str:
@@ -159,7 +161,7 @@ async def subscribed(to: Hub, ear: Ear, rev: int = 0, readers: int = 0, visible_
 
 
 def said(rev: int, readers: int = 0) -> RoomEvent:
-    return RoomEvent(rev, rev, readers, ((rev, rev, f"message {rev}"),))
+    return RoomEvent.made(rev, rev, readers, [(rev, rev, f"message {rev}")])
 
 
 async def turns(times: int = 20) -> None:
@@ -325,24 +327,22 @@ async def test_a_duty_that_fails_says_so_and_can_be_done_again(
 
 async def test_hello_is_first_whatever_is_told_before_it() -> None:
     ear = Ear()
-    ear.push("early")
-    writing = asyncio.ensure_future(ear.write())
+    ear.push(Text("early"))
     await turns()
     assert ear.written == []
     ear.greet(PingEvent())
-    ear.push("late")
+    ear.push(Text("late"))
     await turns()
     assert [_kind(message["text"]) for message in ear.written] == ["ping", "early", "late"]
     ear.stop()
-    await writing
 
 
 async def test_who_is_closed_before_hello_hears_only_why() -> None:
     ear = Ear()
-    ear.push("early")
+    ear.push(Text("early"))
     ear.close(Revoked())
     ear.greet(PingEvent())
-    await ear.write()
+    await turns()
     assert [_kind(message["text"]) for message in ear.written[:-1]] == ["bye"]
     assert ear.written[-1] == {"type": "websocket.close", "code": 4411}
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.once  # chooses its stacks itself
 AT_ONCE = 4
 """Rooms in which a removal races sends at one time."""
 EACH = 2
-"""Messages that each socket sends in each room of a round."""
+"""Messages that each of those who stay sends in each room of a round; who goes sends until refused."""
 
 
 class Play:
@@ -59,11 +59,14 @@ class Play:
 
     async def _trial(self, room: str, number: int, few: asyncio.Semaphore) -> None:
         async with few:
-            going = self._send(self.goes, room, f"going {number}")
+            going = [
+                asyncio.ensure_future(self._send_until_refused(socket, room, f"going {number} {index}"))
+                for index, socket in enumerate(self.goes)
+            ]
             staying = self._send(self.stays, room, f"staying {number}")
-            await self.random.choice(going + staying)
+            await self.random.choice(staying)
             await self.random.choice(self.owners).remove(room, self.cast.guest)
-            answers = await asyncio.gather(*going)
+            answers = [answer for each in await asyncio.gather(*going) for answer in each]
             assert all(answer["type"] == "ok" for answer in await asyncio.gather(*staying))
         after = await self.stays[0].do("message.send", room=room, body="after", nonce=f"after {number}")
         removal = await self._removal(room, after["message"]["rev"])
@@ -79,6 +82,14 @@ class Play:
         assert late["code"] == "not_found"
         held = socket.rooms[room]
         assert max([*held.revs, *(message["rev"] for message in held.messages.values())], default=0) < removal
+
+    async def _send_until_refused(self, socket: Socket, room: str, name: str) -> list[dict[str, Any]]:
+        answers = []
+        for n in itertools.count():
+            answers.append(await socket.ask("message.send", room=room, body=name, nonce=f"{name} {n}"))
+            if answers[-1]["type"] == "error":
+                break
+        return answers
 
     def _send(self, sockets: list[Socket], room: str, name: str) -> list[asyncio.Future[dict[str, Any]]]:
         return [

@@ -1,53 +1,30 @@
 """Messages: send, edit, delete."""
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
 
-from chat import publish
-from chat.models import Message, Reaction, Revision, RoomMember
-from chat.queries import messages_seen_by
+from chat import publish, writer
+from chat.models import Message, Reaction, Revision
 from chat.render import checked_body, render
-from chat.services.finding import Found, find_message, find_room
+from chat.services.finding import Found, find_message
+from chat.writer import Draft, Sent, in_turn
 from core.db import transactional
-from core.errors import Conflict, NotFound
+from core.errors import Conflict
 from tenants.actor import Actor
 from tenants.permissions import Verb
 
 
-class Sent(NamedTuple):
-    """A message that was sent now, or by the same nonce before: then as it is now."""
-
-    message: Message
-    new: bool
+def drafted(actor: Actor, *, room: UUID, body: str, nonce: str, reply_to: UUID | None = None) -> Draft:
+    """What `send_message` is to send, checked and rendered; `Invalid` where it can't be said."""
+    return Draft(actor, room, body, render(checked_body(body)), nonce, reply_to)
 
 
 def send_message(actor: Actor, *, room: UUID, body: str, nonce: str, reply_to: UUID | None = None) -> Sent:
     """A new message in the room. The same author, room and nonce again answers that message as it is now."""
-    html = render(checked_body(body))
-    return _send(actor, room, body, html, nonce, reply_to)
-
-
-@transactional
-def _send(actor: Actor, room: UUID, body: str, html: str | None, nonce: str, reply_to: UUID | None) -> Sent:
-    found = find_room(actor, room)
-    seen = messages_seen_by(found.actor).filter(room=room)
-    first = Message.objects.filter(room=room, author=actor.user, nonce=nonce).select_related("author").first()
-    if first is not None and found.facts.room_role is not None and first.number >= found.room.my_from:
-        return Sent(first, new=False)
-    found.require(Verb.MESSAGE_SEND)
-    if first is not None:
-        raise Conflict("You used this nonce before you left the room: take another.")
-    if reply_to is not None and not seen.filter(pk=reply_to).exists():
-        raise NotFound("No such message to reply to.")
-    content = {"body": body, "html": html, "nonce": nonce, "reply_to_id": reply_to}
-    message = _append(found.room, kind=Message.Kind.TEXT, author_id=actor.user, **content)
-    RoomMember.objects.filter(room=room, seat=actor.seat).update(read_number=message.number)
-    message = messages_seen_by(found.actor).get(pk=message.pk)
-    publish.message_changed(found.room, message)
-    return Sent(message, new=True)
+    return writer.send(drafted(actor, room=room, body=body, nonce=nonce, reply_to=reply_to))
 
 
 def _append(room: Any, **fields: Any) -> Message:
@@ -68,6 +45,7 @@ def post_notice(room: Any, body: str) -> None:
     publish.message_changed(room, _append(room, kind=Message.Kind.NOTICE, body=body))
 
 
+@in_turn
 @transactional
 def _edit(actor: Actor, pk: UUID, body: str, html: str | None, rev: int | None) -> Message:
     found, message = find_message(actor, pk)
@@ -93,6 +71,7 @@ def edit_message(actor: Actor, *, message: UUID, body: str, rev: int | None = No
     return _edit(actor, message, checked_body(body), render(body), rev)
 
 
+@in_turn
 @transactional
 def delete_message(actor: Actor, *, message: UUID) -> Message:
     """Leave a tombstone: the place stays, body, history and reactions go."""

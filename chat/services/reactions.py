@@ -8,6 +8,7 @@ from uuid import UUID
 from chat.models import Message, Reaction
 from chat.services.finding import find_message
 from chat.services.messages import stamp
+from chat.writer import in_turn
 from core.db import transactional
 from core.errors import Conflict, Invalid
 from tenants.actor import Actor
@@ -30,6 +31,7 @@ def checked_emoji(emoji: str) -> str:
     return emoji
 
 
+@in_turn
 @transactional
 def add_reaction(actor: Actor, *, message: UUID, emoji: str) -> Message:
     """React once with this emoji; again changes nothing."""
@@ -55,6 +57,7 @@ def add_reaction(actor: Actor, *, message: UUID, emoji: str) -> Message:
     return stamp(found, target, "reactions")
 
 
+@in_turn
 @transactional
 def remove_reaction(actor: Actor, *, message: UUID, emoji: str) -> Message:
     """Take one's reaction back; where there is none, nothing changes."""
