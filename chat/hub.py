@@ -1,9 +1,12 @@
 """One per process: rooms' and seats' events in by one channel, sockets' frames out. Truth is the database."""
 
 import asyncio
+import math
+import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -23,12 +26,15 @@ from chat.publish import CONTROL, carry_with, seat_group
 from chat.queries import INSIDE, rooms_seen_by
 from chat.shapes import people_of, room_shape
 from core.db import run
-from core.errors import NoSeat, Revoked
+from core.errors import NoSeat, Restart, Revoked
 from core.frames import Text
 from core.ids import new_id
 from tenants.actor import Actor
 
 log = structlog.get_logger(__name__)
+
+BATCHES, BATCH, SPREAD = 20, 25, 0.6
+"""A drain sends the sockets away in at most so many batches of at least so many, in this part of its time."""
 
 
 class Hub:
@@ -42,6 +48,7 @@ class Hub:
         self.duties = Duties()
         self.groups = Groups(get_channel_layer())
         self.feeds = Feeds(self.groups, self.duties, self.tell_room)
+        self._draining, self._deserted = False, asyncio.Event()
         self.vouched_at = time.monotonic()
         """When the database last told who is still whom."""
 
@@ -74,6 +81,25 @@ class Hub:
         await self.groups.join(seat_group(connection.actor.seat))
         await self.check_seats([connection.actor.seat])
         await self.check_logins([connection.credential.sid])
+        if self._draining:
+            connection.retire(Restart())
+
+    async def drain(self, seconds: float) -> None:
+        """Send every socket away, once its commands are answered, in batches, lest all come back at the same moment."""
+        self._draining = True
+        self._deserted.clear()
+        until = self.loop.time() + seconds
+        leaving = self.connections
+        random.shuffle(leaving)
+        size = max(BATCH, math.ceil(len(leaving) / BATCHES))
+        for start in range(0, len(leaving), size):
+            if start:
+                await asyncio.sleep(seconds * SPREAD / BATCHES * random.uniform(0.5, 1.5))  # noqa: S311  jitter
+            for connection in leaving[start : start + size]:
+                connection.retire(Restart())
+        if self.seats:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._deserted.wait(), until - self.loop.time())
 
     def disconnect(self, connection: Connection) -> None:
         connection.stop()
@@ -81,6 +107,8 @@ class Hub:
             self.feeds.unsubscribe(connection, room)
         self._forget(self.logins, connection.credential.sid, connection)
         self._forget(self.seats, connection.actor.seat, connection)
+        if not self.seats:
+            self._deserted.set()
         if connection.actor.seat not in self.seats:
             self.groups.leave(seat_group(connection.actor.seat))
 

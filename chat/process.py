@@ -5,6 +5,7 @@ from weakref import WeakKeyDictionary
 
 from chat.hub import Hub
 from chat.upkeep import keep_beating, keep_joined, keep_sweeping
+from core.health import health
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
 
@@ -16,6 +17,7 @@ def this_hub() -> Hub:
     if hub is None:
         hub = _hubs[loop] = Hub()
         hub.start()
+        health.drains[loop] = hub.drain
         for work in (keep_sweeping, keep_joined, keep_beating):
             hub.duties.spawn(work(hub))
     return hub

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -29,6 +30,10 @@ class Health:
     migrated: bool = False
     asked_at: float = -FRESH
     answer: dict[str, Any] = field(default_factory=lambda: {"status": "unavailable", "reason": "starting"})
+    drains: WeakKeyDictionary[asyncio.AbstractEventLoop, Callable[[float], Awaitable[None]]] = field(
+        default_factory=WeakKeyDictionary
+    )
+    """What each loop does before the process ends, in so many seconds."""
     channels: WeakKeyDictionary[asyncio.AbstractEventLoop, str] = field(default_factory=WeakKeyDictionary)
     """The channel on which each loop tries the layer: one that works is kept, a new one each time would pile up."""
 

@@ -30,10 +30,11 @@ REFUSAL_SECONDS = 2
 HANDSHAKE_SECONDS = 20
 """Daphne's 5 s turn a storm of logins into refusals and so into the next storm."""
 PING_SECONDS = 10
-DRAIN_SECONDS = 5
-"""How long the ending process waits for answers under way."""
-HARD_STOP_SECONDS = 10
-"""After this it ends whatever still runs: a query that hangs must not hold a restart up."""
+LEAVING, FINISHING = 0.6, 0.2
+"""Of the seconds that an ending process has: for the application's leave, then for answers under way. At the end of
+them it ends whatever still runs: a query that hangs must not hold a restart up."""
+CLOSE_SECONDS = 5
+"""How long an application may go on after its socket or request has gone."""
 BACKLOG = 1024
 PROBES = ("/livez", "/readyz")
 
@@ -190,7 +191,7 @@ class Server(Daphne):
             websocket_handshake_timeout=HANDSHAKE_SECONDS,
             ping_interval=PING_SECONDS,
             ping_timeout=PING_SECONDS,
-            application_close_timeout=DRAIN_SECONDS,
+            application_close_timeout=CLOSE_SECONDS,
             server_name="",
         )
         self.listener = listener
@@ -231,23 +232,26 @@ class Server(Daphne):
             super().protocol_disconnected(protocol)
 
     def drain(self) -> Deferred[None]:
-        """Take no more, tell every socket to come back, wait a little for answers under way, then end the rest."""
+        """Take no more, let the application take leave of its sockets and finish its answers, then end the rest."""
         health.draining = True
-        hard_stop = threading.Timer(HARD_STOP_SECONDS, os._exit, (1,))
+        hard_stop = threading.Timer(settings.DRAIN_SECONDS, os._exit, (1,))
         hard_stop.daemon = True
         hard_stop.start()
         self.listener.close()
         self.port.stopListening()
+        return Deferred.fromFuture(asyncio.ensure_future(self._leave()))
+
+    async def _leave(self) -> None:
+        leave = health.drains.get(asyncio.get_running_loop())
+        if leave is not None:
+            await leave(settings.DRAIN_SECONDS * LEAVING)
         for protocol, details in list(self.connections.items()):
             if isinstance(protocol, Socket) and "disconnected" not in details:
                 protocol.farewell(Restart())
                 protocol.handle_reply({"type": "websocket.close", "code": Restart.close})
-        return Deferred.fromFuture(asyncio.ensure_future(self._finish()))
-
-    async def _finish(self) -> None:
         running = {task for each in self.connections.values() if (task := each.get("application_instance"))}
         if running:
-            _, late = await asyncio.wait(running, timeout=DRAIN_SECONDS)
+            _, late = await asyncio.wait(running, timeout=settings.DRAIN_SECONDS * FINISHING)
             for task in late:
                 task.cancel()
             if late:

@@ -10,14 +10,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import structlog
+from django.conf import settings
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 15.0
 """Seconds before a worker that died is started again: doubled with each early death."""
 STEADY = 30.0
 """A worker that lived this long starts over with the first wait."""
-END_SECONDS = 15.0
-"""Longer than a worker's own hard stop."""
+GRACE_SECONDS = 5.0
+"""Beyond a worker's own hard stop, ere the parent kills it."""
 
 log = structlog.get_logger("conclave.workers")
 
@@ -56,6 +57,7 @@ class Workers:
         self._running: dict[int, asyncio.subprocess.Process] = {}
         self._ready = 0
         self._code = 0
+        self._rolling: asyncio.Task[None] | None = None
         self._line, self._workers_line = socket.socketpair()
 
     def run(self) -> int:
@@ -63,14 +65,15 @@ class Workers:
         return asyncio.run(self._run())
 
     async def _run(self) -> int:
-        self._stopping = asyncio.Event()
+        self._stopping, self._came = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
+        loop.add_signal_handler(signal.SIGHUP, self._roll)
         loop.add_reader(self._line, self._hear)
         keepers = [asyncio.create_task(self._keep(index)) for index in range(self._count)]
         await self._stopping.wait()
-        _, late = await asyncio.wait(keepers, timeout=END_SECONDS)
+        _, late = await asyncio.wait(keepers, timeout=settings.DRAIN_SECONDS + GRACE_SECONDS)
         if late:
             for process in self._running.values():
                 process.kill()
@@ -80,8 +83,22 @@ class Workers:
     def _hear(self) -> None:
         before = self._ready
         self._ready += len(self._line.recv(self._count))
+        self._came.set()
         if before < self._count <= self._ready:
             self._when_ready()
+
+    def _roll(self) -> None:
+        """Restart one worker after the other, each once the one before serves again."""
+        if self._rolling is None or self._rolling.done():
+            self._rolling = asyncio.create_task(self._restart_each())
+
+    async def _restart_each(self) -> None:
+        for index in list(self._running):
+            process = self._running.get(index)
+            if process is not None:
+                self._came.clear()
+                process.terminate()
+                await self._came.wait()
 
     def _stop(self) -> None:
         self._stopping.set()
@@ -99,6 +116,9 @@ class Workers:
                 self._code = code or 1
                 self._stop()
                 return
+            if code == 0:
+                log.info("a worker was told to leave and is started again", worker=index)
+                continue
             wait = FIRST_WAIT if time.monotonic() - began > STEADY else min(wait * 2, LONGEST_WAIT)
             log.error("a worker died and is started again", worker=index, exit_code=code, wait_seconds=wait)
             with suppress(TimeoutError):

@@ -242,6 +242,22 @@ def test_several_workers_share_a_port_and_a_dead_one_comes_back():
         assert not alive(now)
 
 
+def test_sighup_restarts_one_worker_after_the_other_while_the_rest_serve():
+    with Stack("real") as stack:
+        [parent] = stack.serve(1, "serve", "--workers=2")
+        while "Conclave is ready" not in parent.log_text():
+            time.sleep(0.1)
+        before = set(servers._children(parent.popen.pid))
+        parent.popen.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + 30
+        while before & set(now := servers._children(parent.popen.pid)) or len(now) < 2:
+            assert now, "someone always serves"
+            assert get(f"{parent.url}/livez")[0] == 200
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert parent.terminate() == 0
+
+
 def test_workers_end_with_a_parent_that_was_killed():
     with Stack("real") as stack:
         [parent] = stack.serve(1, "serve", "--workers=2")
