@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 RUN_STAMP := $(VENV)/run-$(shell cksum < requirements/run.txt | tr ' ' '-')
 TEST_STAMP := $(VENV)/test-$(shell cksum < requirements/test.txt | tr ' ' '-')
+BENCH := $(VENV)/bench-$(shell cksum < requirements/bench.txt | tr ' ' '-')
+SOCKETIO := $(VENV)/socketio-$(shell cksum < benchmarks/socketio/package-lock.json | tr ' ' '-')
 PIP := PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install --quiet --require-hashes -r
 PYTEST := $(PY) -m pytest
 # What the checks import must not depend on a developer's .env.
@@ -65,8 +67,9 @@ lint-locks: $(TEST_STAMP)
 types: $(TEST_STAMP)
 	$(CHECK) $(BIN)/mypy
 
-bench: $(TEST_STAMP)
-	$(PY) -m benchmarks $(ARGS)
+# What only the benchmark needs lies beside the environment, not in it: no server that is measured may find uvloop there.
+bench: $(TEST_STAMP) $(BENCH) $(if $(PEERS),$(SOCKETIO))
+	BENCH_PACKAGES=$(BENCH) $(PY) -m benchmarks $(if $(PEERS),--peers) $(ARGS)
 
 mutants: $(TEST_STAMP)
 	$(PY) -m tests.mutants $(ARGS)
@@ -93,6 +96,20 @@ $(TEST_STAMP): | $(PY)
 	@echo "installing the locked dependencies, those of the tests too"
 	@$(PIP) requirements/test.txt
 	@touch $@
+
+$(BENCH): | $(PY)
+	@echo "installing what the benchmark needs"
+	@rm -rf $(VENV)/bench-*
+	@$(PIP) requirements/bench.txt --target $@.new
+	@mv $@.new $@
+
+$(SOCKETIO):
+	@echo "installing Socket.IO"
+	@rm -rf $(VENV)/socketio-*
+	@mkdir -p $@.new
+	@cp benchmarks/socketio/package.json benchmarks/socketio/package-lock.json $@.new
+	@cd $@.new && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@mv $@.new $@
 
 .env:
 	@umask 077; $(PYTHON) -c 'import secrets; print("SECRET_KEY=" + secrets.token_urlsafe(48))' > .env.new && mv .env.new .env

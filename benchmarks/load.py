@@ -1,142 +1,137 @@
-"""The load: many sockets in one room, one sender at a steady rate, every delivery counted and timed."""
+"""The load generator, a process of its own: opens sockets and sends, as lines of JSON on its input tell it to.
+
+It answers each line with one. `driver.Load` is the other end.
+"""
 
 import asyncio
 import contextlib
 import json
+import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from array import array
+from collections.abc import Coroutine, Sequence
 from typing import Any
+from uuid import uuid4
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
-from websockets.typing import Subprotocol
+import uvloop
 
-OPENING = 20
-"""Sockets opened at once."""
-PATIENCE = 30.0
-PLAIN = "x" * 180
-MARKUP = "**bold** and _italic_ and `code` " + "x" * 147
+from benchmarks.dialects import Seat
+from benchmarks.sockets import PATIENCE, Ear, Tally, opened
 
-
-@dataclass(frozen=True)
-class Target:
-    """How to talk to a server: its address, what to send first, a message, and how to tell one that arrives."""
-
-    url: str
-    headers: dict[str, str]
-    subprotocols: list[str]
-    opening: str | None
-    """Sent once connected; answered before the load starts."""
-    message: Callable[[int, str], str]
-    is_delivery: Callable[[str], bool]
-    body: Callable[[str], str]
+AT_ONCE = 20
+"""Sockets that are opened at the same time."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    deliveries: int
-    expected: int
-    p50_ms: float
-    p99_ms: float
+class Load:
+    def __init__(self) -> None:
+        self.ears: list[Ear] = []
+
+    async def open(self, seats: list[dict[str, Any]], enter: bool) -> dict[str, Any]:
+        """Open a socket for each seat, and where `enter` be in its room."""
+        before = len(self.ears)
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def one(seat: Seat) -> Ear:
+            async with gate:
+                ear = await opened(seat)
+                if enter:
+                    await ear.enter()
+                return ear
+
+        self.ears += await asyncio.gather(*(one(Seat(**seat)) for seat in seats))
+        return {"opened": len(self.ears) - before}
+
+    async def enter(self) -> dict[str, Any]:
+        """Be in the room, with sockets that were only opened so far."""
+        outside = [ear for ear in self.ears if not ear.entered]
+        for start in range(0, len(outside), AT_ONCE):
+            await asyncio.gather(*(ear.enter() for ear in outside[start : start + AT_ONCE]))
+        return {"entered": len(outside)}
+
+    async def steady(self, rate: float, seconds: float) -> dict[str, Any]:
+        """The first socket sends at this rate; wait until all has arrived everywhere, or patience ends."""
+        tally = self._begin()
+        began, total = time.monotonic(), max(1, round(rate * seconds))
+        for number in range(total):
+            await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
+            self.ears[0].say()
+        return await self._outcome(tally, total * len(self.ears), began)
+
+    async def saturate(self, senders: list[int], hearers: int, flight: int, seconds: float) -> dict[str, Any]:
+        """Each of these sockets sends on each answer, with `flight` unanswered; each message reaches `hearers`."""
+        tally = self._begin()
+        began = time.monotonic()
+        for each in (self.ears[index] for index in senders):
+            each.until = began + seconds
+            for _ in range(flight):
+                each.say()
+        for each in (self.ears[index] for index in senders):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(each.idle.wait(), seconds + PATIENCE)
+        elapsed = time.monotonic() - began
+        outcome = await self._outcome(tally, len(tally.waits) * hearers, began)
+        waits = sorted(tally.waits)
+        answered = {"answered": len(waits), "seconds": elapsed}
+        return outcome | answered | {"wait_p50_ms": percentile(waits, 0.5), "wait_p99_ms": percentile(waits, 0.99)}
+
+    async def close(self) -> dict[str, Any]:
+        for ear in self.ears:
+            if not ear.closed:
+                ear.transport.send_close()
+        for ear in self.ears:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ear.transport.wait_disconnected(), 5)
+        closed, self.ears = len(self.ears), []
+        return {"closed": closed}
+
+    def _begin(self) -> Tally:
+        tally, run = Tally(), uuid4().hex
+        for number, ear in enumerate(self.ears):
+            ear.begin(tally, f"{run}-{number}")
+        return tally
+
+    async def _outcome(self, tally: Tally, expected: int, began: float) -> dict[str, Any]:
+        tally.expect(expected)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(tally.done.wait(), PATIENCE)
+        delays = sorted(tally.delays)
+        return {
+            "sent": tally.sent,
+            "deliveries": len(delays),
+            "lost": expected - len(delays),
+            "refusals": tally.refusals[:3],
+            "closed": sorted({ear.closed for ear in self.ears if ear.closed}),
+            "seconds": time.monotonic() - began,
+            "p50_ms": percentile(delays, 0.5),
+            "p99_ms": percentile(delays, 0.99),
+        }
+
+    def do(self, do: str, **job: Any) -> Coroutine[Any, Any, dict[str, Any]]:
+        jobs: dict[str, Any] = {
+            "open": self.open,
+            "enter": self.enter,
+            "steady": self.steady,
+            "saturate": self.saturate,
+            "close": self.close,
+        }
+        found: Coroutine[Any, Any, dict[str, Any]] = jobs[do](**job)
+        return found
 
 
-def body(number: int) -> str:
-    """200 bytes, half of them with markup, stamped with the time of sending."""
-    return f"{time.monotonic():020.6f}" + (MARKUP if number % 2 else PLAIN)
+def percentile(rising: "Sequence[float] | array[float]", share: float) -> float:
+    """In milliseconds; of nothing it is 0."""
+    return rising[min(len(rising) - 1, int(len(rising) * share))] * 1000 if rising else 0.0
 
 
-async def open_sockets(target: Target, count: int) -> list[ClientConnection]:
-    gate = asyncio.Semaphore(OPENING)
-
-    async def one() -> ClientConnection:
-        async with gate:
-            socket = await connect(
-                target.url,
-                additional_headers=target.headers,
-                subprotocols=[Subprotocol(name) for name in target.subprotocols] or None,
-                max_size=None,
-                compression=None,
-                ping_interval=None,
-                open_timeout=PATIENCE,
-                proxy=None,
-            )
-            if target.opening:
-                await socket.send(target.opening)
-                while json.loads(await socket.recv())["type"] != "ok":
-                    continue
-            return socket
-
-    return list(await asyncio.gather(*(one() for _ in range(count))))
-
-
-async def run(
-    target: Target, sockets: list[ClientConnection], rate: float, seconds: float, on_start: Callable[[], None]
-) -> Outcome:
-    """Send `rate` messages a second for so long; wait until all have arrived everywhere, or patience ends."""
-    delays: list[float] = []
-    total = int(rate * seconds)
-    done = asyncio.Event()
-
-    async def listen(socket: ClientConnection) -> None:
+async def main() -> None:
+    load, loop = Load(), asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
         try:
-            async for text in socket:
-                if isinstance(text, str) and target.is_delivery(text):
-                    delays.append(time.monotonic() - float(target.body(text)[:20]))
-                    if len(delays) == total * len(sockets):
-                        done.set()
-        except ConnectionClosed:
-            return
-
-    listeners = [asyncio.create_task(listen(socket)) for socket in sockets]
-    on_start()
-    began = time.monotonic()
-    for number in range(total):
-        await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
-        await sockets[0].send(target.message(number, body(number)))
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(done.wait(), PATIENCE)
-    for task in listeners:
-        task.cancel()
-    delays.sort()
-    return Outcome(len(delays), total * len(sockets), _percentile(delays, 0.5), _percentile(delays, 0.99))
+            answer = await load.do(**json.loads(line))
+        except Exception as error:  # whatever it is, the other end reports it
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), flush=True)
 
 
-def _percentile(delays: list[float], share: float) -> float:
-    return delays[min(len(delays) - 1, int(len(delays) * share))] * 1000 if delays else float("nan")
-
-
-async def close(sockets: list[ClientConnection]) -> None:
-    await asyncio.gather(*(socket.close() for socket in sockets))
-
-
-def tutorial(ws_url: str) -> Target:
-    return Target(
-        url=f"{ws_url}/ws/chat/bench/",
-        headers={},
-        subprotocols=[],
-        opening=None,
-        message=lambda _number, text: json.dumps({"message": text}),
-        is_delivery=lambda _text: True,
-        body=lambda text: str(json.loads(text)["message"]),
-    )
-
-
-def conclave(ws_url: str, slug: str, room: str, token: str, run_id: str) -> Target:
-    def message(number: int, text: str) -> str:
-        nonce = f"{run_id}-{number}"
-        return json.dumps({"type": "message.send", "id": nonce, "room": room, "body": text, "nonce": nonce})
-
-    def read(text: str) -> str:
-        frame: dict[str, Any] = json.loads(text)
-        return str(frame["message"]["body"])
-
-    return Target(
-        url=f"{ws_url}/ws/v1/{slug}/",
-        headers={"Authorization": f"Bearer {token}"},
-        subprotocols=["conclave.v1"],
-        opening=json.dumps({"type": "subscribe", "id": "1", "room": room, "limit": 0}),
-        message=message,
-        is_delivery=lambda text: text.startswith('{"type":"message.created"'),
-        body=read,
-    )
+if __name__ == "__main__":
+    uvloop.run(main())
