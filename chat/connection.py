@@ -18,7 +18,7 @@ from chat.outbox import BUDGET, Budget, Outbox
 from core.errors import ConclaveError, Expired, NoSeat, SlowConsumer
 from core.frames import Direct, Text
 from core.ids import new_id
-from core.metrics import CLOSES, SENT
+from core.metrics import SENT, count_close
 from core.wire import encode_text
 from tenants.actor import Actor
 
@@ -70,11 +70,16 @@ class Connection:
         if self._end is not None and time.time() >= self._end[0]:
             self.close(self._end[1])
             return
-        if self._greeted and not self._outbox and self._direct is not None and self._direct.write(frame.framed):
+        if self._free_now and self._direct is not None and self._direct.write(frame.framed):
             self._note()
             return
         self._outbox.add(frame, about)
         self._kick()
+
+    @property
+    def _free_now(self) -> bool:
+        """Nothing is to be written before: neither what waits nor what is on its way from there."""
+        return self._greeted and self._writing is None and not self._outbox
 
     def tell(self, event: protocol.Event) -> None:
         self.push(Text(encode_text(event)))
@@ -166,7 +171,8 @@ class Connection:
                     await self._put(self._outbox.next())
                     self._note()
             if self.closing is not None and not self._gone:
-                CLOSES.labels(self.closing.code).inc()
+                count_close(self.closing.code)
+                log.info("socket closed", code=self.closing.code, connection=str(self.id), user=str(self.actor.user))
                 await self._send({"type": "websocket.close", "code": self.closing.close or 1011})
         except OSError:
             log.debug("the socket went while it was written to", connection=str(self.id))

@@ -35,7 +35,8 @@ class Text:
         return self._framed
 
     def __len__(self) -> int:
-        return len(self.text)
+        """Bytes on the wire."""
+        return len(self.framed)
 
 
 def _head(length: int) -> bytes:

@@ -24,6 +24,11 @@ def count_request(method: str, status: int, seconds: float) -> None:
     REQUEST_SECONDS.observe(seconds)
 
 
+def count_close(code: str) -> None:
+    """Note a connection that this side ends, by the code that says why."""
+    CLOSES.labels(code).inc()
+
+
 def listen(host: str, port: int) -> None:
     """Serve the figures on their own address, in a thread of their own. Raises OSError where it is taken."""
     start_http_server(port, addr=host)

@@ -9,7 +9,6 @@ from typing import Any
 
 import structlog
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
-from daphne.http_protocol import HTTPFactory, WebRequest
 from daphne.server import Server as Daphne
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from django.conf import settings
@@ -18,15 +17,13 @@ from twisted.internet.defer import Deferred
 from twisted.logger import globalLogBeginner
 
 from core import metrics
-from core.errors import BadFrame, ConclaveError, Restart, SlowConsumer, TooLarge
+from core.errors import BadFrame, ConclaveError, RateLimited, Restart, SlowConsumer, TooLarge
 from core.flow import Flow
 from core.frames import EXTENSION
 from core.health import health
+from core.http import RequestFactory
 from core.wire import encode_text
 
-BODY_BYTES = 1024 * 1024
-"""An HTTP body above this is refused while it arrives; Twisted would put it on the disk, however long."""
-REFUSAL_SECONDS = 2
 HANDSHAKE_SECONDS = 20
 """Daphne's 5 s turn a storm of logins into refusals and so into the next storm."""
 PING_SECONDS = 10
@@ -36,6 +33,8 @@ them it ends whatever still runs: a query that hangs must not hold a restart up.
 CLOSE_SECONDS = 5
 """How long an application may go on after its socket or request has gone."""
 BACKLOG = 1024
+UNHEARD_FRAMES = 500
+"""Pings, pongs and parts of messages from one socket between two looks at it, 2 s apart."""
 PROBES = ("/livez", "/readyz")
 
 Application = Callable[..., Awaitable[None]]
@@ -48,43 +47,13 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server(address[:2], family=family, backlog=BACKLOG)
 
 
-class Request(WebRequest):
-    """One HTTP request, whose body ends at BODY_BYTES."""
-
-    received = 0
-    refused = False
-
-    def gotLength(self, length: int | None) -> None:
-        super().gotLength(length)
-        if length is not None and length > BODY_BYTES:
-            self._refuse()
-
-    def handleContentChunk(self, data: bytes) -> None:
-        self.received += len(data)
-        if self.received > BODY_BYTES:
-            self._refuse()
-        elif not self.refused:
-            super().handleContentChunk(data)
-
-    def process(self) -> Any:
-        return None if self.refused else super().process()
-
-    def _refuse(self) -> None:
-        """Answer at once, then read on for a moment: who closes on unread data takes the answer back."""
-        if self.refused:
-            return
-        self.refused = True
-        body = b'{"type": "about:blank", "title": "That is too large", "status": 413, "code": "too_large"}'
-        head = b"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/problem+json\r\nConnection: close\r\n"
-        transport = self.channel.transport
-        transport.write(head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
-        reactor.callLater(REFUSAL_SECONDS, transport.loseConnection)
-
-
 class Socket(WebSocketProtocol):
     """One WebSocket."""
 
+    asked = False
     counted = False
+    unheard = 0
+    """Frames since the last look that bring the application nothing: pings, pongs, parts of messages."""
     flow: Flow
 
     def connectionMade(self) -> None:
@@ -94,19 +63,55 @@ class Socket(WebSocketProtocol):
     def onConnect(self, request: ConnectionRequest) -> Any:
         if not request.headers.get("sec-websocket-protocol", "").isascii():
             raise ConnectionDeny(code=400, reason="Sec-WebSocket-Protocol is not ASCII")
+        self.asked = True
         return super().onConnect(request)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Nothing is read until the handshake is answered; autobahn would look for a second one in it."""
+        if self.asked and self.state == self.STATE_CONNECTING:
+            self.data += data
+            self.flow.hold()
+        else:
+            super().dataReceived(data)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         self.flow.arrived(len(payload))
         super().onMessage(payload, isBinary)
 
+    def onMessageFrameBegin(self, length: int) -> None:
+        self._bear(not self.current_frame.fin)
+        super().onMessageFrameBegin(length)
+
+    def onPing(self, payload: bytes) -> None:
+        self._bear()
+        super().onPing(payload)
+
+    def onPong(self, payload: bytes) -> None:
+        self._bear()
+        super().onPong(payload)
+
+    def _bear(self, counts: bool = True) -> None:
+        """What the application never sees it can't limit."""
+        self.unheard += counts
+        if self.unheard > UNHEARD_FRAMES and self.state == self.STATE_OPEN:
+            self._end(RateLimited("Too many frames without a command."))
+            self.sendCloseFrame(code=RateLimited.close)
+
     def check_timeouts(self) -> None:
         """Who does not take what was sent can't answer a ping yet; but not for ever."""
+        self.unheard = 0
         if self.flow.stuck:
-            metrics.CLOSES.labels(SlowConsumer().code).inc()
-            self.dropConnection(abort=True)
+            if self.state == self.STATE_OPEN:
+                self._end(SlowConsumer())
+                self.dropConnection(abort=True)
+            self.transport.abortConnection()
         elif self.flow.reading or self.state != self.STATE_OPEN:
             super().check_timeouts()
+
+    def dropConnection(self, abort: bool = False) -> None:
+        """autobahn takes the transport's producer away first, which then hears nothing of the end."""
+        super().dropConnection(abort)
+        self.flow.stopProducing()
 
     def onAutoPingTimeout(self) -> None:
         """A pong that nobody reads is not missing."""
@@ -119,6 +124,7 @@ class Socket(WebSocketProtocol):
         self.counted = True
         metrics.SOCKETS.inc()
         super().onOpen()
+        self.flow.release()
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         if self.counted:
@@ -136,13 +142,19 @@ class Socket(WebSocketProtocol):
         if self.state == self.STATE_OPEN:
             self.sendFrame(opcode=2 if binary else 1, payload=content if binary else content.encode())
 
+    def _end(self, why: ConclaveError) -> None:
+        metrics.count_close(why.code)
+        access.info("socket cut off", code=why.code, peer=self.peer)
+        self.farewell(why)
+
     def farewell(self, why: ConclaveError) -> None:
         """`bye`, where the server closes over the application's head."""
         self.serverSend(encode_text({"type": "bye", "code": why.code, "detail": why.detail}))
 
     def _fail_connection(self, code: int, reason: str) -> None:
         """autobahn's end of a socket whose frames are broken, too large or no UTF-8."""
-        self.farewell(TooLarge() if code == TooLarge.close else BadFrame())
+        if self.state == self.STATE_OPEN:
+            self._end(TooLarge() if code == TooLarge.close else BadFrame())
         super()._fail_connection(code, reason)
 
 
@@ -159,7 +171,8 @@ def _metered(application: Application) -> Application:
             message = await receive()
             if message["type"] == "websocket.receive":
                 text = message.get("text")
-                flow.taken(len(message["bytes"] if text is None else text.encode()))
+                if flow.taken(len(message["bytes"] if text is None else text.encode())):
+                    await asyncio.sleep(0)
             return message
 
         await application(scope, receive_and_tell, send)
@@ -169,13 +182,6 @@ def _metered(application: Application) -> Application:
 
 class SocketFactory(WebSocketFactory):
     protocol = Socket
-
-
-class RequestFactory(HTTPFactory):
-    def buildProtocol(self, addr: Any) -> Any:
-        channel = super().buildProtocol(addr)
-        channel.requestFactory = Request
-        return channel
 
 
 class Server(Daphne):
