@@ -14,7 +14,7 @@ HTML_CHARACTERS = 128 * 1024
 
 SHORT = 400
 """Characters that render in about the time that handing them to another thread would take."""
-_MARKUP = re.compile(r"[\\`*_~\[\]<>&|]|^[ \t]*(?:[-+#=]|\d)|^(?: {4}|\t)|^ *\t", re.MULTILINE)
+_MARKUP = re.compile(r"[\\`*_~\[\]<>&|\r]|^[ \t]*(?:[-+#=]|\d)|^(?: {4}|\t)|^ *\t", re.MULTILINE)
 """Whatever markup begins with, and a little more."""
 
 _markdown = MarkdownIt(

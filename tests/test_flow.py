@@ -27,12 +27,12 @@ class Reactor:
         self.addReader, self.removeReader = self.readers.add, self.readers.discard
         self.addWriter, self.removeWriter = self.writers.add, self.writers.discard
 
-    def callLater(self, _seconds: float, call: Any, *arguments: Any) -> None:
+    def callLater(self, _seconds: float, call: Any, *arguments: Any) -> None:  # noqa: N802  Twisted's name
         call(*arguments)
 
 
 class Protocol:
-    def connectionLost(self, reason: Any) -> None:
+    def connectionLost(self, reason: Any) -> None:  # noqa: N802  Twisted's name
         pass
 
 
