@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import hmac
-from typing import cast
+from typing import Any, cast
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
@@ -39,6 +39,10 @@ class AccountAdapter(DefaultAccountAdapter):
     def get_client_ip(self, request: HttpRequest) -> str:
         """On a unix socket there is none, and allauth would answer 403 to everyone."""
         return client_address(request) or "unknown"
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Guesses are counted by account alone. allauth adds the Host header, and each port in it would begin anew."""
+        return str(credentials.get("email", "")).strip().lower()
 
 
 class MFAAdapter(DefaultMFAAdapter):
