@@ -1,5 +1,6 @@
 """How API requests prove who is asking: a bearer token, or the session cookie with CSRF protection."""
 
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -8,7 +9,9 @@ from rest_framework.request import Request
 
 from accounts.credentials import Credential, resolve_bearer, resolve_session
 from accounts.models import User
-from core.errors import NotAuthenticated
+from core import limits
+from core.addresses import client_network
+from core.errors import NotAuthenticated, RateLimited, Revoked
 
 
 def bearer_token(header: str) -> str:
@@ -26,7 +29,14 @@ class BearerAuthentication(BaseAuthentication):
         header = request.META.get("HTTP_AUTHORIZATION")
         if header is None:
             return None
-        credential = resolve_bearer(bearer_token(header))
+        token, address = bearer_token(header), client_network(request._request)
+        limits.check_at("LIMIT_BAD_TOKENS_ADDRESS", address)
+        try:
+            credential = resolve_bearer(token)
+        except (NotAuthenticated, Revoked):
+            with suppress(RateLimited):
+                limits.spend_at("LIMIT_BAD_TOKENS_ADDRESS", address)
+            raise
         return credential.user, credential
 
     def authenticate_header(self, request: Request) -> str:

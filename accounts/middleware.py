@@ -11,8 +11,9 @@ from django.utils.http import is_same_domain
 
 from accounts.authentication import bearer_token
 from accounts.credentials import Credential, resolve_bearer, resolve_session
-from core import db
-from core.errors import ConclaveError, NotAuthenticated
+from core import db, limits
+from core.addresses import client_network
+from core.errors import ConclaveError, NotAuthenticated, RateLimited
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -87,6 +88,20 @@ def _relies_on_cookie(scope: Scope) -> bool:
     return not has_token and bool(session_cookie(scope))
 
 
+class AddressMiddleware:
+    """Limits how often an address connects, before anything is looked up for it."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            limits.spend_at("LIMIT_CONNECTS_ADDRESS", client_network(scope))
+        except RateLimited as refused:
+            scope = {**scope, "refused": refused}
+        await self.app(scope, receive, send)
+
+
 class CredentialMiddleware:
     """Leaves `scope["credential"]`, or in `scope["refused"]` the error with which the consumer has to close."""
 
@@ -94,7 +109,7 @@ class CredentialMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = await resolve(scope)
+        found = scope.get("refused") or await resolve(scope)
         key = "refused" if isinstance(found, ConclaveError) else "credential"
         await self.app({**scope, key: found}, receive, send)
 

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chat.catchup import catch_up
+from chat.limits import pay
 from chat.models import Message, Reaction, Revision
 from chat.openapi import made_or_found
 from chat.protocol import Author, Body, CatchUp, MessageShape, Nonce, Since
@@ -84,6 +85,7 @@ class MessagesView(View):
     @operation("message_send", body=MessageCreate)
     def post(self, request: Request, slug: str, room: UUID) -> Response:
         actor, given = actor_for(request, slug), body(request, MessageCreate)
+        pay(actor)
         sent = messages.send_message(
             actor,
             room=room,
@@ -91,7 +93,7 @@ class MessagesView(View):
             nonce=given.nonce,
             reply_to=None if given.reply_to is None else UUID(given.reply_to),
         )
-        return Response(message_shape(sent.message), status=201 if sent.new else 200)
+        return Response(sent.message, status=201 if sent.new else 200)
 
 
 class MessageView(View):
@@ -104,6 +106,7 @@ class MessageView(View):
     @operation("message_edit", body=MessageChange, answer=MessageShape)
     def patch(self, request: Request, slug: str, room: UUID, message: UUID) -> Response:
         actor, given = actor_for(request, slug), body(request, MessageChange)
+        pay(actor)
         _message(actor, room, message)
         rev = None if isinstance(given.rev, UnsetType) else given.rev
         return Response(message_shape(messages.edit_message(actor, message=message, body=given.body, rev=rev)))
@@ -111,6 +114,7 @@ class MessageView(View):
     @operation("message_delete", answer=MessageShape)
     def delete(self, request: Request, slug: str, room: UUID, message: UUID) -> Response:
         actor = actor_for(request, slug)
+        pay(actor)
         _message(actor, room, message)
         return Response(message_shape(messages.delete_message(actor, message=message)))
 
@@ -148,6 +152,7 @@ class ReactionView(View):
 
     @staticmethod
     def _change(change: Callable[..., Message], actor: Actor, room: UUID, message: UUID, emoji: str) -> Response:
+        pay(actor)
         _message(actor, room, message)
         changed = change(actor, message=message, emoji=reactions.checked_emoji(emoji))
         return Response(message_shape(changed))

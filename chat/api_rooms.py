@@ -18,6 +18,7 @@ from chat.shapes import people_of, room_shape
 from core.api import body, flag
 from core.errors import NotFound
 from core.idempotency import once
+from core.limits import spend
 from core.openapi import operation
 from core.paging import page, page_together
 from core.views import View
@@ -150,6 +151,7 @@ class JoinView(View):
     @operation("room_join", answer=RoomShape)
     def post(self, request: Request, slug: str, room: UUID) -> Response:
         actor = actor_for(request, slug)
+        spend("JOINS", user=actor.user, tenant=actor.tenant)
         return Response(_room(actor, members.join_room(actor, room=room)))
 
 

@@ -9,18 +9,19 @@ from msgspec import UNSET
 
 from accounts.credentials import resolve_bearer
 from chat import protocol, publish, writer
+from chat.batch import Sent
 from chat.catchup import Reading, catch_up
 from chat.connection import Connection
 from chat.feeds import Subscription
 from chat.hello import hello
 from chat.hub import Hub
+from chat.limits import pay_soon
 from chat.protocol import Author
 from chat.queries import facts_of, room_read_by
 from chat.reads import Head, Right
 from chat.render import render, renders_quickly
 from chat.services import messages, reactions, reading
 from chat.shapes import message_shape
-from chat.writer import Sent
 from core.db import run
 from core.errors import BadFrame, ConclaveError, Forbidden, NoSeat, NotAuthenticated, NotFound
 from core.wire import moment_or_none
@@ -58,6 +59,7 @@ class Commands:
 
     async def _change(self, fn: Callable[Concatenate[Actor, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """For what waits its turn in the organization's lane."""
+        await pay_soon(self.connection.actor)
         return await self._as_now(writer.change, fn, *args, **kwargs)
 
     async def _as_now(self, call: Any, fn: Callable[..., R], *args: Any, **kwargs: Any) -> R:
@@ -144,6 +146,7 @@ class Commands:
 
     async def submit(self, frame: protocol.MessageSend, done: Callable[[Sent | Exception], None]) -> None:
         """Put a message into its organization's lane; `done` is called when it is committed or refused."""
+        await pay_soon(self.connection.actor)
         await _prepare_body(frame.body)
         draft = messages.drafted(
             self.connection.actor,

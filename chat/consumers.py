@@ -1,8 +1,6 @@
 """One socket: reads frames, calls, answers. Decides nothing."""
 
 import asyncio
-import time
-from collections import deque
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
@@ -16,24 +14,36 @@ from chat.commands import Commands
 from chat.connection import Connection
 from chat.hello import hello
 from chat.hub import Hub
-from chat.parsing import Refused, parse
+from chat.limits import Pace, Streak
+from chat.parsing import Refused, id_of, parse
 from chat.process import this_hub
 from chat.protocol import Ok, error_frame
 from chat.shapes import message_shape
 from chat.writer import Sent
 from core.db import run
-from core.errors import BadFrame, ConclaveError, Internal, Invalid, NoSeat, TenantSuspended, TooLarge, Unavailable
+from core.errors import (
+    BadFrame,
+    ConclaveError,
+    Internal,
+    Invalid,
+    NoSeat,
+    RateLimited,
+    TenantSuspended,
+    TooLarge,
+    Unavailable,
+)
 from core.frames import EXTENSION, Text
 from core.metrics import CLOSES, FRAMES, REFUSALS
 from core.wire import convert, encode_text
 
 log = structlog.get_logger(__name__)
 
-MINUTE = 60.0
 FATAL = (NoSeat, TenantSuspended, TooLarge)
 """What ends the whole socket, besides too many bad frames."""
 URL = "url"
 """The id of the answer to a `subscribe` that the address itself asks for."""
+AWAY = 10.0
+"""Seconds, at least, that one who did not slow down is to stay away."""
 
 
 class ChatConsumer(AsyncConsumer):
@@ -105,18 +115,24 @@ class Dialogue:
     def __init__(self, hub: Hub, connection: Connection) -> None:
         self._commands = Commands(hub, connection)
         self._connection = connection
-        self._bad: deque[float] = deque(maxlen=settings.SOCKET_BAD_FRAMES)
+        self._pace = Pace()
+        self._bad = Streak(settings.SOCKET_BAD_FRAMES)
+        self._fast = Streak(settings.SOCKET_REFUSALS)
         self._sending = 0
         self._sent = asyncio.Event()
 
     async def hear(self, text: str | None, data: bytes | None) -> None:
         """Read one frame and answer it; whatever goes wrong, the socket lives on as far as the contract lets it."""
         try:
+            size = len(data or (text or "").encode())
+            if size > settings.SOCKET_FRAME_BYTES:
+                raise TooLarge(f"More than {settings.SOCKET_FRAME_BYTES} bytes.")
+            self._pace.hear(size)
             if text is None:
                 raise BadFrame("Text frames only.")
-            if len(text) > settings.SOCKET_FRAME_BYTES or len(data or text.encode()) > settings.SOCKET_FRAME_BYTES:
-                raise TooLarge(f"More than {settings.SOCKET_FRAME_BYTES} bytes.")
             frame = parse(text)
+        except RateLimited as error:
+            self._refuse(error, id_of(text or ""))
         except Refused as refused:
             await self._fewer_than(1)
             self._refuse(refused.error, refused.frame_id)
@@ -181,9 +197,11 @@ class Dialogue:
         REFUSALS.labels("socket", error.code).inc()
         self._connection.push(Text(encode_text(error_frame(error, frame_id))))
         if isinstance(error, BadFrame):
-            self._bad.append(time.monotonic())
-            if len(self._bad) == self._bad.maxlen and self._bad[-1] - self._bad[0] < MINUTE:
+            if self._bad.again():
                 self._connection.close(error)
+        elif isinstance(error, RateLimited):
+            if self._fast.again():
+                self._connection.close(RateLimited(error.detail, retry_after=max(error.retry_after or 0, AWAY)))
         elif isinstance(error, FATAL):
             self._connection.close(error)
 

@@ -22,6 +22,15 @@ def parse(raw: str) -> Frame:
         raise Refused(error, frame_id) from None
 
 
+def id_of(raw: str) -> str | None:
+    """The id of a frame that is not obeyed, as far as it can be read."""
+    try:
+        value = read(raw)
+    except BadFrame:
+        return None
+    return _id_of(value) if isinstance(value, dict) else None
+
+
 class Refused(Exception):
     """A frame that could not be read, with its id as far as that could."""
 

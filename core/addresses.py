@@ -24,6 +24,17 @@ def client_address(source: HttpRequest | Mapping[str, Any]) -> str | None:
     return _address(peer or "")
 
 
+def client_network(source: HttpRequest | Mapping[str, Any]) -> str | None:
+    """What limits count as one address: an IPv6 provider gives each customer a /64 of them."""
+    found = client_address(source)
+    if found is None or ":" not in found:
+        return found
+    address = ipaddress.IPv6Address(found)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((address, 64), strict=False).network_address)
+
+
 def _address(text: str) -> str | None:
     """An IP address in its plain form, without brackets, port or zone."""
     text = text.strip()

@@ -1,4 +1,4 @@
-"""The ASGI root: Origin check, authentication, actor, then the address."""
+"""The ASGI root: Origin check, connects of an address, authentication, actor, then the URL."""
 
 import os
 from typing import Any
@@ -11,7 +11,7 @@ _http = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  apps first
 
-from accounts.middleware import CredentialMiddleware, OriginMiddleware  # noqa: E402
+from accounts.middleware import AddressMiddleware, CredentialMiddleware, OriginMiddleware  # noqa: E402
 from chat.process import this_hub  # noqa: E402
 from chat.routing import urlpatterns  # noqa: E402
 from tenants.middleware import ActorMiddleware  # noqa: E402
@@ -25,5 +25,8 @@ async def http(scope: Any, receive: Any, send: Any) -> None:
 
 _sockets: Any = URLRouter(urlpatterns)
 application = ProtocolTypeRouter(
-    {"http": http, "websocket": OriginMiddleware(CredentialMiddleware(ActorMiddleware(_sockets)))}
+    {
+        "http": http,
+        "websocket": OriginMiddleware(AddressMiddleware(CredentialMiddleware(ActorMiddleware(_sockets)))),
+    }
 )

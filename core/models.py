@@ -86,3 +86,15 @@ class IdempotencyKey(Row):
 
     def __str__(self) -> str:
         return f"idempotency key {self.pk}"
+
+
+class Allowance(models.Model):
+    """What was spent of a rate limit in its window, where no Redis counts. Written by `core.counting` alone."""
+
+    name = models.CharField(primary_key=True, max_length=150)
+    spent = models.BigIntegerField()
+    granted = models.BigIntegerField()
+    ends_at = models.FloatField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.name

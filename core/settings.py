@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from core import logs
 from core.environment import Environment, stop
+from core.rates import read_rate
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment(BASE_DIR)
@@ -176,9 +177,24 @@ SOCKET_PAGE_BYTES = env.number("SOCKET_PAGE_BYTES", 256 * 1024, 1024)
 SOCKET_HEARTBEAT = env.number("SOCKET_HEARTBEAT", 25, 1)
 SOCKET_PIPELINE = env.number("SOCKET_PIPELINE", 32, 1)
 SOCKET_BAD_FRAMES = env.number("SOCKET_BAD_FRAMES", 10, 1)
+SOCKET_REFUSALS = env.number("SOCKET_REFUSALS", 100, 1)
 DRAIN_SECONDS = env.number("DRAIN_SECONDS", 10, 1, 600)
 HUB_SWEEP_SECONDS = env.factor("HUB_SWEEP_SECONDS", 5)
 DATABASE_THREADS = env.number("DATABASE_THREADS", 8, 1, 100)
+
+# --- Rate limits, as amount/seconds (core/limits.py); RATE_LIMIT_FACTOR multiplies all but those on guesses ---
+LIMIT_FRAMES = read_rate(env, "LIMIT_FRAMES", "200/4")
+LIMIT_BYTES = read_rate(env, "LIMIT_BYTES", "1048576/4")
+LIMIT_CONNECTS_ADDRESS = read_rate(env, "LIMIT_CONNECTS_ADDRESS", "400/20")
+LIMIT_CONNECTS_USER = read_rate(env, "LIMIT_CONNECTS_USER", "120/60")
+LIMIT_CONNECTS_TENANT = read_rate(env, "LIMIT_CONNECTS_TENANT", "12000/60")
+LIMIT_SENDS_USER = read_rate(env, "LIMIT_SENDS_USER", "120/20")
+LIMIT_SENDS_TENANT = read_rate(env, "LIMIT_SENDS_TENANT", "4000/20")
+LIMIT_JOINS_USER = read_rate(env, "LIMIT_JOINS_USER", "60/60")
+LIMIT_JOINS_TENANT = read_rate(env, "LIMIT_JOINS_TENANT", "1200/60")
+LIMIT_BAD_TOKENS_ADDRESS = read_rate(env, "LIMIT_BAD_TOKENS_ADDRESS", "600/60")
+LIMIT_GUESSES_ADDRESS = read_rate(env, "LIMIT_GUESSES_ADDRESS", "30/60")
+LIMIT_GUESSES_USER = read_rate(env, "LIMIT_GUESSES_USER", "10/60")
 
 # --- Identity: allauth and SimpleJWT (accounts/) ---
 for _pair in JWT_KEYS:

@@ -16,7 +16,7 @@ from core.openapi import operation
 from core.paging import page
 from core.views import View
 from core.wire import Id, Strict
-from tenants import invitations
+from tenants import entrance, invitations
 from tenants.api import actor_for, me
 from tenants.queries import invitation_seen_by, invitations_seen_by
 from tenants.roles import TenantRole
@@ -81,8 +81,9 @@ class PreviewView(View):
     permission_classes = (AllowAny,)
 
     @operation("invitation_preview", answer=PreviewShape)
-    def get(self, _request: Request, token: str) -> Response:
-        return Response(preview_shape(invitations.preview(token)))
+    def get(self, request: Request, token: str) -> Response:
+        user = None if request.auth is None else me(request)
+        return Response(preview_shape(entrance.look(request._request, user, token)))
 
 
 class AcceptView(View):
@@ -92,4 +93,4 @@ class AcceptView(View):
 
     @operation("invitation_accept", answer=TenantShape)
     def post(self, request: Request, token: str) -> Response:
-        return Response(tenant_shape(invitations.accept(me(request), token)))
+        return Response(tenant_shape(entrance.come_in(request._request, me(request), token)))

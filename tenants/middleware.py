@@ -1,11 +1,13 @@
 """The ASGI side of tenancy: a socket's address names an organization, in which the person becomes an actor."""
 
 import re
+from uuid import UUID
 
 from accounts.middleware import App, Receive, Scope, Send
-from core import db
+from core import db, limits
 from core.errors import ConclaveError, NoSeat
 from tenants.access import actor_of
+from tenants.actor import Actor
 
 _SLUG = re.compile(r"/ws/v1/([-a-zA-Z0-9_]+)/")
 """What no slug can be is not looked for: PostgreSQL raises at a NUL."""
@@ -24,7 +26,15 @@ class ActorMiddleware:
             try:
                 if slug is None:
                     raise NoSeat
-                scope["actor"] = await db.run(actor_of, scope["credential"].user_id, slug[1])
+                scope["actor"] = await _connecting(scope["credential"].user_id, slug[1])
             except ConclaveError as refused:
                 scope["refused"] = refused
         await self.app(scope, receive, send)
+
+
+async def _connecting(user: UUID, slug: str) -> Actor:
+    """A person who connects too often costs their organization nothing."""
+    await limits.spend_soon("CONNECTS", user=user)
+    actor = await db.run(actor_of, user, slug)
+    await limits.spend_soon("CONNECTS", tenant=actor.tenant)
+    return actor

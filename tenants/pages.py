@@ -12,8 +12,8 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.hooks import on_closed_signup
 from accounts.models import User
-from core.errors import ConclaveError, Conflict, Invalid, NotFound
-from tenants import hooks, invitations, services
+from core.errors import ConclaveError, Conflict, Invalid, NotFound, RateLimited, Unavailable
+from tenants import entrance, hooks, invitations, services
 from tenants.forms import FoundForm
 from tenants.models import Invitation, Membership
 from tenants.queries import tenants_of
@@ -68,6 +68,8 @@ def invite(request: HttpRequest, token: str) -> HttpResponse:
         return _look(request, token)
     except NotFound:
         return _page(request, "gone", status=404)
+    except (RateLimited, Unavailable) as error:
+        return _page(request, "busy", status=error.status)
 
 
 def _accept(request: HttpRequest, token: str) -> HttpResponse:
@@ -75,7 +77,7 @@ def _accept(request: HttpRequest, token: str) -> HttpResponse:
     if not isinstance(user, User):
         return redirect_to_login(request.path)
     try:
-        seat = invitations.accept(user.pk, token)
+        seat = entrance.come_in(request, user.pk, token)
     except ConclaveError as error:
         if error.status != 403:
             raise
@@ -87,11 +89,11 @@ def _accept(request: HttpRequest, token: str) -> HttpResponse:
 def _look(request: HttpRequest, token: str) -> HttpResponse:
     user = request.user
     if not isinstance(user, User):
-        found = invitations.preview(token)
+        found = entrance.look(request, None, token)
         request.session[INVITATION] = token
         return _page(request, "signed_out", found)
     request.session.pop(INVITATION, None)
-    found, seat = invitations.seat_for(user.pk, token)
+    found, seat = entrance.look_as(request, user.pk, token)
     if seat is None:
         return _page(request, "ready", invitations.preview(token))
     reason = invitations.why_not(seat)

@@ -19,11 +19,21 @@ KNOWN = (
 )
 """Settings that are empty unless a test says otherwise: a developer's `.env` must not reach the tests."""
 
+LIMITS = (
+    *("FRAMES", "BYTES", "CONNECTS_ADDRESS", "CONNECTS_USER", "CONNECTS_TENANT", "SENDS_USER", "SENDS_TENANT"),
+    *("JOINS_USER", "JOINS_TENANT", "BAD_TOKENS_ADDRESS"),
+)
+
 
 def plain(port: int = 8000) -> dict[str, str]:
-    """Every setting, none of it from this machine. Only the limits on guessing hold."""
+    """Every setting, none of it from this machine. No limits hold but allauth's on guessing: the tests of limits set
+    their own."""
     return {
         **dict.fromkeys(KNOWN, ""),
+        **{f"LIMIT_{name}": "" for name in LIMITS},
+        "LIMIT_GUESSES_ADDRESS": "1000000/60",
+        "LIMIT_GUESSES_USER": "1000000/60",
+        "SOCKET_REFUSALS": "",
         "SECRET_KEY": "not-a-secret-" + "t" * 40,
         "DEBUG": "0",
         "PUBLIC_URL": f"http://localhost:{port}",
