@@ -10,6 +10,7 @@ from channels.consumer import AsyncConsumer
 from django.conf import settings
 
 from chat import protocol
+from chat.batch import Sent
 from chat.commands import Commands
 from chat.connection import Connection
 from chat.hello import hello
@@ -18,8 +19,6 @@ from chat.limits import Pace, Streak
 from chat.parsing import Refused, id_of, parse
 from chat.process import this_hub
 from chat.protocol import Ok, error_frame
-from chat.shapes import message_shape
-from chat.writer import Sent
 from core.db import run
 from core.errors import (
     BadFrame,
@@ -174,7 +173,7 @@ class Dialogue:
         if isinstance(outcome, Exception):
             self._fail(outcome, frame_id)
         else:
-            self._answer(frame_id, {"message": message_shape(outcome.message)})
+            self._answer(frame_id, {"message": outcome.message})
         self._sending -= 1
         self._sent.set()
         self._connection.end()

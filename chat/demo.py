@@ -1,6 +1,7 @@
 """Demo data: two organizations that share a person, rooms, and a conversation. Made through the services."""
 
 import secrets
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
@@ -93,12 +94,12 @@ def _furnish_acme() -> None:
         (moderator, talk.pk, "Yes. Bring the numbers."),
     ]
     sent = [
-        send_message(actor, room=room, body=body, nonce=f"demo-{index}").message
+        UUID(send_message(actor, room=room, body=body, nonce=f"demo-{index}").message.id)
         for index, (actor, room, body) in enumerate(lines)
     ]
     for actor in (moderator, both, guest):
-        add_reaction(actor, message=sent[2].pk, emoji="🎉")
-    add_reaction(member, message=sent[5].pk, emoji="👍")
+        add_reaction(actor, message=sent[2], emoji="🎉")
+    add_reaction(member, message=sent[5], emoji="👍")
 
 
 def _furnish_globex() -> None:

@@ -6,12 +6,12 @@ from uuid import UUID
 
 import structlog
 from asgiref.sync import async_to_sync
-from channels.layers import get_channel_layer
 from django.db import transaction
 
 from chat import protocol
 from chat.models import Message, Room
 from chat.shapes import message_event
+from core.layers import send_alone
 from core.wire import encode_text
 
 log = structlog.get_logger(__name__)
@@ -31,8 +31,7 @@ def seat_group(seat: UUID | str) -> str:
 def _without_hub(group: str, event: dict[str, Any]) -> None:
     """From a process that serves nobody: a command, a test."""
     try:
-        layer: Any = get_channel_layer()
-        async_to_sync(layer.group_send)(group, event)
+        async_to_sync(send_alone)(group, event)
     except Exception:
         log.warning("publish failed", group=group, exc_info=True)
 
@@ -50,14 +49,16 @@ def _emit(group: str, event: dict[str, Any]) -> None:
     transaction.on_commit(lambda: _carrier(group, event), robust=True)
 
 
-def room_event(room: Room, first: int, frames: Sequence[tuple[int, int, str]]) -> dict[str, Any]:
-    """Revs `first` to the room's own, with what they show: (rev, message number, encoded frame) each."""
+def room_event(
+    room: UUID, revs: tuple[int, int], readers: int, frames: Sequence[tuple[int, int, str]]
+) -> dict[str, Any]:
+    """The first to the last rev of a change, with what they show: (rev, message number, encoded frame) each."""
     return {
         "type": "conclave.room",
-        "room": str(room.pk),
-        "first": first,
-        "last": room.rev,
-        "readers": room.readers_version,
+        "room": str(room),
+        "first": revs[0],
+        "last": revs[1],
+        "readers": readers,
         "frames": [list(frame) for frame in frames],
     }
 
@@ -68,18 +69,22 @@ def frame_of(message: Message) -> tuple[int, int, str]:
 
 def message_changed(room: Room, message: Message) -> None:
     """The message that took the room's newest rev, new or changed."""
-    messages_changed(room, [message])
+    event = room_event(room.pk, (room.rev, room.rev), room.readers_version, [frame_of(message)])
+    _emit(room_group(room.pk), event)
 
 
-def messages_changed(room: Room, messages: Sequence[Message]) -> None:
-    """Messages that took the room's newest revs, one each."""
-    frames = [frame_of(message) for message in messages]
-    _emit(room_group(room.pk), room_event(room, room.rev - len(frames) + 1, frames))
+def messages_sent(room: UUID, readers: int, messages: Sequence[protocol.MessageShape]) -> None:
+    """New messages, which took the room's newest revs."""
+    frames = [
+        (each.rev, each.number, encode_text(protocol.MessageCreated(room=each.room, rev=each.rev, message=each)))
+        for each in messages
+    ]
+    _emit(room_group(room), room_event(room, (frames[0][0], frames[-1][0]), readers, frames))
 
 
 def readers_changed(room: Room) -> None:
     """Someone may have lost the right to read: the newest rev is one that no message shows."""
-    _emit(room_group(room.pk), room_event(room, room.rev, []))
+    _emit(room_group(room.pk), room_event(room.pk, (room.rev, room.rev), room.readers_version, []))
 
 
 def _whisper(room: UUID, event: protocol.Event, about: str, but: UUID | None = None) -> dict[str, Any]:

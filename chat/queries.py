@@ -106,7 +106,7 @@ def facts_of(room: Any) -> Facts:
     return facts_in(room, room.my_role)
 
 
-def facts_in(room: Room, role: str | None) -> Facts:
+def facts_in(room: Any, role: str | None) -> Facts:
     """The same, where the room was read by itself; `role` is the one in the room, None outside."""
     return Facts(
         kind=RoomKind(room.kind),

@@ -28,6 +28,11 @@ _ATTRIBUTES = {"a": {"href"}, "ol": {"start"}}
 _SCHEMES = {"http", "https", "mailto"}
 
 
+_cleaner = nh3.Cleaner(
+    tags=_TAGS, attributes=_ATTRIBUTES, url_schemes=_SCHEMES, link_rel="noopener noreferrer nofollow ugc"
+)
+
+
 def checked_body(body: str) -> str:
     """The body as it may be stored: not blank, at most 32 KiB. Else `Invalid`."""
     if not body.strip():
@@ -52,9 +57,7 @@ def _rendered(body: str) -> str | None:
     html = _markdown.render(body)
     if len(html) > HTML_CHARACTERS:
         return None
-    clean = nh3.clean(
-        html, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes=_SCHEMES, link_rel="noopener noreferrer nofollow ugc"
-    ).strip()
+    clean = _cleaner.clean(html).strip()
     return None if _is_plain(clean) else clean
 
 

@@ -3,12 +3,12 @@
 import asyncio
 import contextvars
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, close_old_connections, connection, models, transaction
+from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
 
 from core.errors import Unavailable
 
@@ -66,25 +66,3 @@ def transactional(fn: Callable[P, R]) -> Callable[P, R]:
 def _once(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     with transaction.atomic():
         return fn(*args, **kwargs)
-
-
-def update_many(model: type[models.Model], changes: Mapping[Any, Mapping[str, Any]]) -> None:
-    """Set the same fields, in the same order, of several rows by primary key, in one round trip."""
-    if not changes:
-        return
-    quote = connection.ops.quote_name
-    key: Any = model._meta.pk
-    fields: list[Any] = [model._meta.get_field(name) for name in next(iter(changes.values()))]
-    setting = ", ".join(f"{quote(field.column)} = %s" for field in fields)
-    rows = [
-        [
-            field.get_db_prep_save(value, connection)
-            for field, value in zip([*fields, key], [*new.values(), pk], strict=True)
-        ]
-        for pk, new in changes.items()
-    ]
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            f"UPDATE {quote(model._meta.db_table)} SET {setting} WHERE {quote(key.column)} = %s",  # noqa: S608  our names
-            rows,
-        )

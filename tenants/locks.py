@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from core.sql import Statement, run_all
 from tenants.models import Membership, Tenant
 
 
@@ -21,34 +22,43 @@ def lock_seats(seats: Iterable[UUID], share: Iterable[UUID] = ()) -> None:
     """Lock these seats against others, and keep those of `share` as they are, until the transaction ends."""
     moving = set(seats)
     kept = set(share) - moving
-    _queue(moving, kept)
+    if not moving:
+        share_seats(kept)
+        return
+    run_all(_queueing(moving, kept))
     list(
         Membership.objects.filter(pk__in=moving)
         .order_by("pk")
         .select_for_update(no_key=True)
         .values_list("pk", flat=True)
     )
-    _share(kept)
+    run_all(_holding(kept))
 
 
 def share_seats(seats: Iterable[UUID]) -> None:
     """Keep these seats as they are until the transaction ends, without excluding others who ask the same."""
-    lock_seats((), share=seats)
+    run_all(sharing(seats))
 
 
-def _queue(moving: set[UUID], kept: set[UUID]) -> None:
+def sharing(seats: Iterable[UUID]) -> list[Statement]:
+    """The statements of `share_seats`, to be sent together with others."""
+    kept = set(seats)
+    return _queueing(set(), kept) + _holding(kept)
+
+
+def _queueing(moving: set[UUID], kept: set[UUID]) -> list[Statement]:
     """Wait in line, by id. Row locks alone know no line: whoever sends without a pause from two sockets would keep
     their seat shared for ever, and could not be removed."""
-    if (moving or kept) and connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT CASE WHEN seat = ANY(%s) THEN pg_advisory_xact_lock(hashtextextended(seat::text, 0))"
-                " ELSE pg_advisory_xact_lock_shared(hashtextextended(seat::text, 0)) END FROM unnest(%s) AS seat",
-                [list(moving), sorted(moving | kept)],
-            )
+    if connection.vendor != "postgresql":
+        return []
+    sql = (
+        "SELECT CASE WHEN seat = ANY(%s::uuid[]) THEN pg_advisory_xact_lock(hashtextextended(seat::text, 0))"
+        " ELSE pg_advisory_xact_lock_shared(hashtextextended(seat::text, 0)) END FROM unnest(%s::uuid[]) AS seat"
+    )
+    return [Statement(sql, [list(moving), sorted(moving | kept)])]
 
 
-def _share(kept: set[UUID]) -> None:
-    if kept and connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM tenants_membership WHERE id = ANY(%s) ORDER BY id FOR SHARE", [list(kept)])
+def _holding(kept: set[UUID]) -> list[Statement]:
+    if not kept or connection.vendor != "postgresql":
+        return []
+    return [Statement("SELECT 1 FROM tenants_membership WHERE id = ANY(%s) ORDER BY id FOR SHARE", [list(kept)])]

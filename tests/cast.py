@@ -124,8 +124,7 @@ def _furnish(cast: Cast) -> None:
         return actor_of(UUID(cast.people[name].id), slug)
 
     def say(name: str, room: UUID, body: str, key: str, slug: str = "acme") -> None:
-        sent: Any = send_message(actor(name, slug), room=room, body=body, nonce=key)
-        cast.messages[key] = str(getattr(sent, "message", sent).pk)
+        cast.messages[key] = send_message(actor(name, slug), room=room, body=body, nonce=key).message.id
 
     lobby = create_room(actor("owner"), name="Lobby", kind=RoomKind.OPEN).pk
     for name in ("moderator", "member", "suspended"):

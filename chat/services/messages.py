@@ -7,10 +7,11 @@ from uuid import UUID
 from django.utils import timezone
 
 from chat import publish, writer
+from chat.batch import Draft, Sent
 from chat.models import Message, Reaction, Revision
 from chat.render import checked_body, render
 from chat.services.finding import Found, find_message
-from chat.writer import Draft, Sent, in_turn
+from chat.writer import in_turn
 from core.db import transactional
 from core.errors import Conflict
 from tenants.actor import Actor
