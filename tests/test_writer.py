@@ -29,7 +29,7 @@ def draft(who: Actor, room: Any, body: str = "hello", nonce: str = "", reply_to:
 
 
 def commit(*drafts: Draft) -> list[Any]:
-    return writer._commit(drafts)
+    return writer.commit(drafts)
 
 
 def told(outcomes: Sequence[Any]) -> list[Any]:
@@ -74,7 +74,7 @@ def test_the_same_nonce_twice_in_one_batch_makes_one_message(cast: Any, room: UU
     first, again, others = commit(
         draft(owner, room, "once", nonce="n"), draft(owner, room, "twice", nonce="n"), draft(member, room, nonce="n")
     )
-    assert again.message.pk == first.message.pk and again.message.body == "once"
+    assert again.message.id == first.message.id and again.message.body == "once"
     assert (first.new, again.new, others.new) == (True, False, True)
     assert told([first, again, others]) == [1, 1, 2], "a nonce is its author's own"
     assert Message.objects.filter(room=room).count() == 2
@@ -83,9 +83,9 @@ def test_the_same_nonce_twice_in_one_batch_makes_one_message(cast: Any, room: UU
 def test_a_nonce_of_before_answers_the_message_as_it_is_now_and_takes_no_number(cast: Any, room: UUID) -> None:
     owner = actor(cast, "owner")
     sent = send_message(owner, room=room, body="as it was", nonce="n")
-    edit_message(owner, message=sent.message.pk, body="as it is")
+    edit_message(owner, message=UUID(sent.message.id), body="as it is")
     again, new = commit(draft(owner, room, "as it was", nonce="n"), draft(owner, room))
-    assert (again.new, again.message.body, again.message.pk) == (False, "as it is", sent.message.pk)
+    assert (again.new, again.message.body, again.message.id) == (False, "as it is", sent.message.id)
     assert told([again, new]) == [1, 2]
 
 
@@ -143,14 +143,14 @@ def test_a_reply_needs_a_message_of_the_same_room_that_one_may_see(cast: Any) ->
     owner, member, lurker = (actor(cast, name) for name in ("owner", "member", "lurker"))
     made = create_room(owner, name="Since join", history=History.SINCE_JOIN).pk
     add_member(owner, room=made, user=member.user)
-    old = send_message(member, room=made, body="old", nonce="old").message.pk
+    old = UUID(send_message(member, room=made, body="old", nonce="old").message.id)
     add_member(owner, room=made, user=lurker.user)
     elsewhere = UUID(cast.messages["den_member"])
     outcomes = commit(
         draft(lurker, made, reply_to=old), draft(member, made, reply_to=old), draft(member, made, reply_to=elsewhere)
     )
     assert [type(each) for each in outcomes] == [NotFound, Sent, NotFound]
-    assert outcomes[1].message.reply_to_id == old
+    assert outcomes[1].message.reply_to == str(old)
 
 
 def test_readers_and_where_only_moderators_post_everyone_else_are_refused(cast: Any, room: UUID) -> None:
@@ -180,7 +180,7 @@ def test_what_one_writes_one_has_read(cast: Any, room: UUID) -> None:
 def test_a_deleted_message_is_still_answered_to_its_nonce(cast: Any, room: UUID) -> None:
     owner = actor(cast, "owner")
     sent = send_message(owner, room=room, body="gone", nonce="n")
-    delete_message(owner, message=sent.message.pk)
+    delete_message(owner, message=UUID(sent.message.id))
     (again,) = commit(draft(owner, room, "gone", nonce="n"))
     assert again.message.deleted_at is not None and again.message.body == ""
 
@@ -188,7 +188,7 @@ def test_a_deleted_message_is_still_answered_to_its_nonce(cast: Any, room: UUID)
 def test_a_batch_that_fails_falls_apart_and_only_the_broken_one_is_refused(
     cast: Any, room: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    owner, whole, sizes = actor(cast, "owner"), writer._commit, list[int]()
+    owner, whole, sizes = actor(cast, "owner"), writer.commit, list[int]()
 
     def breaks(drafts: Sequence[Draft]) -> list[Any]:
         sizes.append(len(drafts))
@@ -196,7 +196,7 @@ def test_a_batch_that_fails_falls_apart_and_only_the_broken_one_is_refused(
             raise ZeroDivisionError
         return whole(drafts)
 
-    monkeypatch.setattr(writer, "_commit", breaks)
+    monkeypatch.setattr(writer, "commit", breaks)
     outcomes = writer._work([draft(owner, room, body) for body in ("one", "broken", "two")])
     assert told(outcomes) == [1, ZeroDivisionError, 2]
     assert sizes == [3, 1, 1, 1]
@@ -209,7 +209,7 @@ def test_without_the_database_nothing_is_tried_alone(cast: Any, room: UUID, monk
         tries.append(len(drafts))
         raise Unavailable(retry_after=1) from OperationalError()
 
-    monkeypatch.setattr(writer, "_commit", away)
+    monkeypatch.setattr(writer, "commit", away)
     with pytest.raises(Unavailable):
         writer._work([draft(actor(cast, "owner"), room) for _ in range(3)])
     assert tries == [3]
