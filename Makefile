@@ -21,7 +21,7 @@ SOURCES := core accounts tenants chat tests .ci manage.py $(wildcard benchmarks)
 .PHONY: lint-style lint-format lint-house lint-imports lint-templates lint-migrations lint-locks
 
 help:
-	@echo "make run | test | test-all | lint | types | bench | mutants | clean   (PORT=8000 INSTALL=1 REQUIRE_ALL=1 PART=long ARGS=...)"
+	@echo "make run | test | test-all | lint | types | bench | mutants | clean   (PORT=8000 INSTALL=1 REQUIRE_ALL=1 PART=long PEERS=1 ARGS=...)"
 
 run: export DEBUG = 1
 run: export PUBLIC_URL = http://localhost:$(PORT)

@@ -12,7 +12,7 @@ import time
 from dataclasses import asdict, replace
 
 from benchmarks.driver import BenchError, packages
-from benchmarks.parts import PARTS, Plan, Sites
+from benchmarks.parts import ONCE, PARTS, Plan, Sites
 from benchmarks.peers import socketio_packages
 from benchmarks.report import markdown, verdicts
 from benchmarks.rows import Row, medians
@@ -22,33 +22,32 @@ def main() -> int:
     options = arguments()
     prepare()
     plan = Plan.quick(options.peers) if options.quick else Plan(socketio=options.peers)
-    if options.seconds:
-        plan = replace(plan, seconds=options.seconds)
-    runs = options.runs or (1 if options.quick else 3)
+    plan = replace(plan, seconds=options.seconds or plan.seconds, runs=options.runs or plan.runs)
     try:
         packages()
         if options.peers:
             socketio_packages()
-        rows = medians(measure(options.only, plan, runs))
     except BenchError as error:
         sys.stderr.write(f"bench: {error}\n")
         return 1
+    measured, whole = measure(options.only, plan)
+    rows = medians(measured)
     found = [
         {"target": target.text, "bound": target.bound, "limit": target.limit, "ratio": ratio, "met": target.met(ratio)}
         for target, ratio in verdicts(rows, plan)
     ]
     if options.json:
-        print(json.dumps({"runs": runs, "rows": [asdict(row) for row in rows], "targets": found}, indent=1))
+        print(json.dumps({"runs": plan.runs, "rows": [asdict(row) for row in rows], "targets": found}, indent=1))
     else:
-        print(markdown(rows, plan, runs))
-    return 0
+        print(markdown(rows, plan))
+    return 0 if whole else 1
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
     parser.add_argument("--only", type=parts, default=list(PARTS), help=f"parts, of {','.join(PARTS)} (default: all)")
     parser.add_argument("--runs", type=int, help="runs of which the median counts (default 3)")
-    parser.add_argument("--seconds", type=float, help="length of one measurement (default 10)")
+    parser.add_argument("--seconds", type=float, help="length of one measurement (default 8)")
     parser.add_argument("--peers", action="store_true", help="Socket.IO too; make bench PEERS=1 installs it")
     parser.add_argument(
         "--quick", action="store_true", help="one short run of small cases: proves that all of it works"
@@ -72,23 +71,29 @@ def prepare() -> None:
         os.environ.pop(name, None)
 
 
-def measure(chosen: list[str], plan: Plan, runs: int) -> list[Row]:
-    began, sites = time.monotonic(), Sites()
+def measure(chosen: list[str], plan: Plan) -> tuple[list[Row], bool]:
+    """The rows of all runs, and whether nothing failed. Where a run of a part fails, what it had measured stays."""
+    began, sites, whole = time.monotonic(), Sites(), True
     rows: list[Row] = []
     try:
-        for part in chosen:
-            for run in range(runs):
+        for part, run in ((each, run) for each in chosen for run in range(1 if each in ONCE else plan.runs)):
+            try:
                 for row in PARTS[part](plan, sites):
                     rows.append(row)
-                    note(time.monotonic() - began, run + 1, runs, row)
+                    note(time.monotonic() - began, run + 1, row)
+            except (BenchError, RuntimeError, OSError) as error:
+                whole = False
+                sys.stderr.write(f"bench: {part}, run {run + 1}, failed: {error}\n")
+    except KeyboardInterrupt:
+        whole = False
     finally:
         sites.stop()
-    return rows
+    return rows, whole
 
 
-def note(seconds: float, run: int, runs: int, row: Row) -> None:
+def note(seconds: float, run: int, row: Row) -> None:
     figures = ", ".join(f"{name} {figure:.3g}" for name, figure in row.figures.items())
-    sys.stderr.write(f"{seconds:5.0f} s  {row.part} {run}/{runs}  {row.peer}, {row.case}: {figures}\n")
+    sys.stderr.write(f"{seconds:5.0f} s  {row.part} {run}  {row.peer}, {row.case}: {figures}\n")
 
 
 if __name__ == "__main__":

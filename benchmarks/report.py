@@ -146,9 +146,10 @@ def verdicts(rows: Sequence[Row], plan: Plan) -> Iterator[tuple[Target, float]]:
             continue
 
 
-def markdown(rows: Sequence[Row], plan: Plan, runs: int) -> str:
+def markdown(rows: Sequence[Row], plan: Plan) -> str:
     """The tables, then the targets."""
-    lines = [f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}; medians of {runs}."]
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    lines = [f"{machine}; medians of {plan.runs} measurements of {plan.seconds:g} s."]
     for part, columns in COLUMNS.items():
         mine = [row for row in rows if row.part == part]
         if not mine:

@@ -11,6 +11,7 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 from benchmarks.dialects import DIALECTS, STAMP, Seat
 
 PATIENCE = 30.0
+TRIES = 10
 STAMP_END = len(STAMP) + 18
 
 
@@ -39,7 +40,7 @@ class Tally:
 
 
 class Closed(Exception):
-    """The server closed a socket of the load."""
+    """The server closed a socket of the load, or refused it."""
 
 
 class Ear(WSListener):
@@ -130,7 +131,18 @@ class Ear(WSListener):
 
 
 async def opened(seat: Seat) -> Ear:
-    """A socket that the server has greeted, if it is one that greets."""
+    """A socket that the server has greeted, if it is one that greets. One that is too busy (1013) is asked again."""
+    for _ in range(TRIES - 1):
+        try:
+            return await _opened(seat)
+        except Closed as closed:
+            if not str(closed).startswith("1013"):
+                raise
+            await asyncio.sleep(1)
+    return await _opened(seat)
+
+
+async def _opened(seat: Seat) -> Ear:
     headers = dict(seat.headers)
     if DIALECTS[seat.dialect].subprotocol:
         headers["Sec-WebSocket-Protocol"] = DIALECTS[seat.dialect].subprotocol
