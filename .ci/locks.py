@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ("requirements/run.txt", "requirements/test.txt")
+LOCKS = ("requirements/run.txt", "requirements/rabbitmq.txt", "requirements/test.txt")
 MARK = "#    uv pip compile "
 
 

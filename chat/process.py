@@ -18,6 +18,7 @@ def this_hub() -> Hub:
         hub = _hubs[loop] = Hub()
         hub.start()
         health.drains[loop] = hub.drain
+        health.layers[loop] = hub.groups.watch.works
         for work in (keep_sweeping, keep_joined, keep_beating):
             hub.duties.spawn(work(hub))
     return hub

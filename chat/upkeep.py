@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from contextlib import suppress
 from uuid import UUID
 
 import structlog
@@ -18,9 +19,14 @@ from core.errors import Unavailable
 log = structlog.get_logger(__name__)
 
 BLIND = 15.0
-"""Seconds without the database after which the sockets close: nobody's right can be vouched for any more."""
+"""Seconds without the database, three sweeps at least, after which the sockets close: nobody's right can be vouched for
+any more."""
 PATIENCE = 10.0
 """Seconds that a sweep may take; a database that does not answer must not end the sweeping."""
+HASTE = 5
+"""So many times as often the sweep looks while the layer is lost and nothing else tells of changes."""
+SPREAD = 0.5
+"""Seconds over which the processes that lost one layer begin their sweeps."""
 
 
 async def keep_sweeping(hub: Hub) -> None:
@@ -36,7 +42,17 @@ async def keep_sweeping(hub: Hub) -> None:
             log.warning("sweep without the database")
         except Exception:
             log.exception("sweep failed")
-        await asyncio.sleep(settings.HUB_SWEEP_SECONDS * random.uniform(0.6, 1))  # noqa: S311  jitter
+        await _until_next_sweep(hub)
+
+
+async def _until_next_sweep(hub: Hub) -> None:
+    """Jittered. The loss of the layer, and its return, end the wait: what was missed around them is read at once."""
+    watch = hub.groups.watch
+    wait = settings.HUB_SWEEP_SECONDS * random.uniform(0.6, 1)  # noqa: S311
+    with suppress(TimeoutError):
+        await asyncio.wait_for(watch.turned.wait(), wait / HASTE if watch.lost else wait)
+        watch.turned.clear()
+        await asyncio.sleep(random.uniform(0, SPREAD))  # noqa: S311
 
 
 async def _sweep(hub: Hub, epoch: UUID | None) -> UUID:
@@ -53,21 +69,22 @@ async def _sweep(hub: Hub, epoch: UUID | None) -> UUID:
 
 
 async def keep_joined(hub: Hub) -> None:
-    """What the layer could not do is done soon after it is back."""
+    """Whether the layer still works is tried again and again; what it could not do is done once it does."""
     while True:
-        await asyncio.sleep(PAUSE)
         try:
-            await hub.groups.tidy()
+            await hub.groups.tend()
         except Exception:
-            log.exception("groups not tidied")
+            log.exception("groups not tended")
+        await asyncio.sleep(PAUSE)
 
 
 async def keep_beating(hub: Hub) -> None:
     """No socket is silent for longer than the promised heartbeat, or open for long without the database."""
     silence = settings.SOCKET_HEARTBEAT * 0.8
+    blind = max(BLIND, 3 * settings.HUB_SWEEP_SECONDS)
     while True:
         await asyncio.sleep(min(1.0, silence / 4))
         for connection in hub.connections:
             connection.heartbeat(silence)
-            if time.monotonic() - hub.vouched_at > BLIND:
+            if time.monotonic() - hub.vouched_at > blind:
                 connection.close(Unavailable(retry_after=5))

@@ -1,6 +1,7 @@
 """Reads the environment: every setting that a person may set, checked, or one clear line and no start."""
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -94,6 +95,7 @@ class Environment:
             found["CONN_MAX_AGE"] = 0
             found["OPTIONS"] = {
                 **found.get("OPTIONS", {}),
+                "prepare_threshold": 2,
                 "pool": {"min_size": 2, "max_size": self.number("DATABASE_POOL", 20, 2, 500), "timeout": 10},
                 "options": "-c lock_timeout=2000 -c idle_in_transaction_session_timeout=30000",
             }
@@ -102,7 +104,7 @@ class Environment:
         return found
 
     def layer(self) -> dict[str, Any]:
-        """Django Channels' layer: in memory, or Redis on one or several hosts."""
+        """Django Channels' layer: in memory, Redis on one or several hosts, or RabbitMQ."""
         urls = self.words("CHANNELS_URL", ["memory://"])
         schemes = {urlsplit(url).scheme for url in urls}
         if schemes == {"memory"}:
@@ -113,10 +115,12 @@ class Environment:
         if schemes <= {"redis", "rediss"}:
             hosts = [{"address": url, "socket_timeout": None} for url in urls]
             return {
-                "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+                "BACKEND": "core.layers.RedisLayer",
                 "CONFIG": {"hosts": hosts, "capacity": LAYER_CAPACITY, "prefix": "conclave"},
             }
-        stop("CHANNELS_URL", f"{urls[0]!r} is neither memory:// nor redis://host:port/db")
+        if schemes <= {"amqp", "amqps"}:
+            return _rabbitmq(urls)
+        stop("CHANNELS_URL", f"{urls[0]!r} is neither memory://, redis://host:port/db nor amqp://user:password@host")
 
     def cache(self) -> dict[str, Any]:
         """Django's cache: a database table when embedded, or Redis. Both count atomically across processes."""
@@ -150,3 +154,19 @@ class Environment:
                 "EMAIL_TIMEOUT": 10,
             }
         stop("EMAIL_URL", f"{parts.scheme}:// is neither console://, file:///folder nor smtp://host:port")
+
+
+def _rabbitmq(urls: list[str]) -> dict[str, Any]:
+    if len(urls) > 1:
+        stop("CHANNELS_URL", "only one amqp:// address: a name may stand for a whole cluster")
+    if find_spec("channels_rabbitmq") is None:
+        stop("CHANNELS_URL", "for amqp:// install channels-rabbitmq: pip install -r requirements/rabbitmq.txt")
+    return {
+        "BACKEND": "core.rabbit.RabbitLayer",
+        "CONFIG": {
+            "host": urls[0].rstrip("/"),
+            "local_capacity": LAYER_CAPACITY,
+            "remote_capacity": LAYER_CAPACITY,
+            "groups_exchange": "conclave",
+        },
+    }

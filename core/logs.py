@@ -109,5 +109,9 @@ def configure(style: str, *, level: str = "INFO") -> dict[str, Any]:
             # A foreign Host is any scanner's, and refused: Django would log a traceback each time.
             "django.security.DisallowedHost": {**quiet, "level": "CRITICAL"},
             "daphne": {**quiet, "level": "WARNING"},
+            # Lost layers: the hub says so once. These say it each second, with tracebacks, or with whole messages.
+            "channels_redis": {**quiet, "level": "CRITICAL"},
+            "channels_rabbitmq": {**quiet, "level": "CRITICAL"},
+            "carehare": {**quiet, "level": "CRITICAL"},
         },
     }

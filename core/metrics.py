@@ -12,6 +12,7 @@ FRAMES = Counter("conclave_frames_total", "Frames that clients sent", ["type"])
 SENT = Counter("conclave_frames_sent_total", "Frames written to sockets, answers and events")
 CLOSES = Counter("conclave_closes_total", "Sockets that the server closed", ["code"])
 REFUSALS = Counter("conclave_refusals_total", "Errors that clients were answered", ["transport", "code"])
+LAYER_LOST = Gauge("conclave_layer_lost", "Hosts of the channel layer that bring nothing back: 0 while all is well")
 REQUESTS = Counter("conclave_http_requests_total", "HTTP requests answered", ["method", "status"])
 REQUEST_SECONDS = Histogram("conclave_http_request_seconds", "Time from an HTTP request to its answer's end")
 

@@ -4,14 +4,14 @@ import asyncio
 import random
 from typing import Any
 
-from channels_redis.pubsub import RedisPubSubChannelLayer
+from core.layers import RedisLayer
 
 LOST, REPEATED, LATE = 0.3, 0.2, 0.2
 LATEST = 0.3
 """Seconds that an event may be late."""
 
 
-class LyingLayer(RedisPubSubChannelLayer):
+class LyingLayer(RedisLayer):
     """Over Redis, so that several processes can be lied to."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

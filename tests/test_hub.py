@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from accounts.credentials import Credential
-from chat import feeds, groups, hub
+from chat import feeds, groups, hub, watch
 from chat.connection import Connection
 from chat.consumers import ChatConsumer, Dialogue
 from chat.duties import Duties
@@ -19,6 +19,7 @@ from chat.feed import RoomEvent
 from chat.hub import Hub
 from chat.protocol import PingEvent, RoomAdded
 from chat.reads import Head, Missed, Right
+from chat.watch import WATCH
 from core.errors import Revoked, Unavailable
 from core.frames import Text
 from tenants.actor import Actor
@@ -29,10 +30,10 @@ ROOM = uuid4()
 
 
 class Layer:
-    """Fails, or waits for ever, as long as the test says so."""
+    """Fails, waits for ever, or says nothing more as long as the test says so."""
 
     def __init__(self) -> None:
-        self.away = self.silent = False
+        self.away = self.silent = self.deaf = False
         self.failures = 0
         self.groups: set[str] = set()
         self.calls: list[str] = []
@@ -61,7 +62,14 @@ class Layer:
 
     async def group_send(self, group: str, event: dict[str, Any]) -> None:
         await self._called("group_send")
-        self.sent.append(event)
+        if event.get("type") != WATCH:
+            self.sent.append(event)
+        elif group in self.groups and not self.deaf:
+            self.arriving.put_nowait(event)
+
+    async def reconnect(self, host: int) -> None:
+        self.calls.append("reconnect")
+        self.groups.clear()
 
     async def receive(self, channel: str) -> Any:
         return await self.arriving.get()
@@ -96,6 +104,8 @@ def layer(monkeypatch: pytest.MonkeyPatch) -> Layer:
     monkeypatch.setattr(hub, "carry_with", lambda _carrier: None)
     monkeypatch.setattr(groups, "PATIENCE", 0.05)
     monkeypatch.setattr(groups, "PAUSE", 0.01)
+    monkeypatch.setattr(watch, "PATIENCE", 0.05)
+    monkeypatch.setattr(watch, "PERIOD", 0.0)
     monkeypatch.setattr(feeds, "OVERTAKING", 0.001)
     return made
 
@@ -188,28 +198,67 @@ async def test_a_layer_that_is_lost_at_the_start_holds_nobody_up_and_is_joined_l
     listening = asyncio.ensure_future(made.listen(lambda _event: None))
     async with asyncio.timeout(1):
         await made.join("a")
-        await until(lambda: made._lost)
+        await until(lambda: made.watch.lost)
         before = len(layer.calls)
         await made.join("b")
         assert layer.calls[before:].count("group_add") == 0, "nobody waits for a layer that is known to be lost"
     setattr(layer, loss, False)
     await until(made._ready.is_set)
-    await made.tidy()
-    assert layer.groups == {"a", "b"}
+    await made.tend()
+    assert layer.groups > {"a", "b"}
+    assert not made.watch.lost
     listening.cancel()
 
 
-async def test_tidying_ends_at_the_first_failure(here: Hub, layer: Layer) -> None:
+async def test_a_layer_that_is_lost_is_tried_by_its_watch_alone(here: Hub, layer: Layer) -> None:
     await here.groups.join("first")
     layer.away = True
     for number in range(50):
         await here.groups.join(f"group {number}")
     before = len(layer.calls)
-    await here.groups.tidy()
-    assert layer.calls[before:] == ["group_add"]
+    await here.groups.tend()
+    assert layer.calls[before:] == ["reconnect", "group_add"]
     layer.away = False
-    await here.groups.tidy()
-    assert len(layer.groups) == 52, "all of them, and the control group"
+    await here.groups.tend()
+    assert len(layer.groups) == 53, "all of them, the control group and the watch's"
+    assert not here.groups.watch.lost
+
+
+async def test_a_layer_that_takes_everything_and_brings_nothing_is_noticed_and_left_for_a_new_connection(
+    here: Hub, layer: Layer, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """As with a subscription whose connection a firewall forgot: nothing ever fails."""
+    await here.groups.join("a")
+    await here.groups.tend()
+    assert await here.groups.watch.works()
+    layer.deaf = True
+    await here.groups.tend()
+    assert not here.groups.watch.lost, "one may be late because this process was busy"
+    await here.groups.tend()
+    assert here.groups.watch.lost and here.groups.watch.turned.is_set()
+    here.groups.watch.turned.clear()
+    for _ in range(3):
+        await here.groups.send("a", {"type": "conclave.room"})
+        await here.groups.tend()
+    assert here.groups.watch.lost and not here.groups.watch.turned.is_set(), "what goes out proves nothing"
+    layer.deaf = False
+    await here.groups.tend()
+    assert not here.groups.watch.lost and here.groups.watch.turned.is_set()
+    assert "a" in layer.groups, "joined anew: a new connection knows of no group"
+    said = "".join([*capsys.readouterr(), caplog.text])
+    assert said.count("channel layer lost") == said.count("channel layer back") == 1
+
+
+async def test_a_late_echo_of_an_earlier_try_is_not_taken_for_the_newest(here: Hub, layer: Layer) -> None:
+    await here.groups.join("a")
+    await here.groups.tend()
+    layer.deaf = True
+    (host,) = here.groups.watch._hosts
+    late = {"type": WATCH, "sent": f"{host.group} {host.sent}"}
+    for _ in range(watch.MISSES):
+        asyncio.get_running_loop().call_later(watch.PATIENCE / 2, layer.arriving.put_nowait, late)
+        await here.groups.tend()
+    assert here.groups.watch.lost
 
 
 async def test_many_who_wait_for_one_group_do_not_wait_one_after_the_other(here: Hub, layer: Layer) -> None:
@@ -235,18 +284,18 @@ async def test_a_group_is_kept_for_a_while_renewed_and_left_in_the_end(
 ) -> None:
     await here.groups.join("a")
     here.groups.leave("a")
-    await here.groups.tidy()
+    await here.groups.tend()
     assert "a" in layer.groups
     await here.groups.join("a")
     monkeypatch.setattr(groups, "LINGER", 0.0)
-    await here.groups.tidy()
+    await here.groups.tend()
     assert "a" in layer.groups, "it is wanted again"
-    layer.groups.clear()
+    layer.groups.discard("a")
     monkeypatch.setattr(groups, "RENEWAL", 0.0)
-    await here.groups.tidy()
+    await here.groups.tend()
     assert "a" in layer.groups, "the layer had forgotten it"
     here.groups.leave("a")
-    await here.groups.tidy()
+    await here.groups.tend()
     assert "a" not in layer.groups
     assert not here.groups._locks.keys() - {"control"}
 
