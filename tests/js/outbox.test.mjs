@@ -67,6 +67,20 @@ test("a refusal keeps the text, and sending again uses the same nonce", async ()
   assert.equal(nonces[0], nonces[1]);
 });
 
+test("a server that says when is waited for, however often, with the same nonce and before what follows", async () => {
+  const tried = [];
+  const { box, sent } = outbox(async ({ nonce, body }) => {
+    tried.push(nonce);
+    if (tried.length < 9) throw Object.assign(refused("rate_limited"), { retryAfter: 0.001 });
+    return body;
+  });
+  for (const body of ["one", "two"]) box.add({ room: "r", body });
+  while (sent.length < 2) await settle();
+  assert.deepEqual(sent, ["one", "two"]);
+  assert.equal(new Set(tried.slice(0, 9)).size, 1);
+  assert.deepEqual(box.of("r"), []);
+});
+
 test("a reload brings back what was not sent; what is old asks first", async () => {
   const storage = new Kept();
   outbox(async () => { throw refused("disconnected"); }, storage).box.add({ room: "r", body: "kept" });

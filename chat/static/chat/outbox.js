@@ -83,7 +83,7 @@ export class Outbox {
 
   /** Answers whether the next message may follow. */
   async #deliver(entry) {
-    for (let tried = 1; ; tried += 1) {
+    for (let failed = 0; ; ) {
       try {
         const message = await this.send(entry);
         this.onsent(message);
@@ -91,12 +91,13 @@ export class Outbox {
         return true;
       } catch (error) {
         if (error.code === "disconnected") return false;
-        if (!LATER.has(error.code) || tried === TRIES) {
+        if (error.code !== "rate_limited") failed += 1; // A server that says when is no failure.
+        if (!LATER.has(error.code) || failed === TRIES) {
           const spent = error.code === "conflict"; // The server knows this nonce as another message's.
           if (this.entries.has(entry.nonce)) this.#keep({ ...entry, state: "failed", reason: error.message, spent });
           return true;
         }
-        await sleep((error.retryAfter ?? 0) * 1_000 || AGAIN_MS * tried);
+        await sleep((error.retryAfter ?? 0) * 1_000 || AGAIN_MS * Math.max(1, failed));
       }
     }
   }
