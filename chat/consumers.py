@@ -32,7 +32,7 @@ from core.errors import (
     Unavailable,
 )
 from core.frames import EXTENSION, Text
-from core.metrics import CLOSES, FRAMES, REFUSALS
+from core.metrics import FRAMES, REFUSALS, count_close
 from core.wire import convert, encode_text
 
 log = structlog.get_logger(__name__)
@@ -102,7 +102,8 @@ def _refusal(scope: Any) -> ConclaveError | None:
 
 
 async def _turn_away(why: ConclaveError, send: Any) -> None:
-    CLOSES.labels(why.code).inc()
+    count_close(why.code)
+    log.info("socket refused", code=why.code)
     await send({"type": "websocket.send", "text": encode_text(protocol.bye(why))})
     await send({"type": "websocket.close", "code": why.close or Internal.close})
 

@@ -70,7 +70,8 @@ class Channel(HTTPChannel):
     def timeoutConnection(self) -> None:
         if self._arriving or not self._answered:
             count_close("silent")
-            access.info("connection cut off", code="silent", peer=str(self.transport.getPeer()))
+            peer = self.transport.getPeer()
+            access.info("connection cut off", code="silent", peer=f"{peer.host}:{peer.port}")
         super().timeoutConnection()
 
 

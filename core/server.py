@@ -144,7 +144,7 @@ class Socket(WebSocketProtocol):
 
     def _end(self, why: ConclaveError) -> None:
         metrics.count_close(why.code)
-        access.info("socket cut off", code=why.code, peer=self.peer)
+        access.info("socket cut off", code=why.code, peer=self.peer.partition(":")[2])
         self.farewell(why)
 
     def farewell(self, why: ConclaveError) -> None:
