@@ -81,6 +81,17 @@ class Connection:
         """Nothing is to be written before: neither what waits nor what is on its way from there."""
         return self._greeted and self._writing is None and not self._outbox
 
+    def offer(self, frame: Text, about: object) -> bool:
+        """Push a frame that builds on the one before it about the same; not where it could be lost: False then."""
+        takes = self._outbox.takes(about)
+        if takes:
+            self.push(frame, about)
+        return takes
+
+    def forget(self, about: object) -> None:
+        """Lose what waits about this."""
+        self._outbox.lose(about)
+
     def tell(self, event: protocol.Event) -> None:
         self.push(Text(encode_text(event)))
 

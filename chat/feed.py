@@ -58,7 +58,14 @@ class Subscription(Generic[H]):
     checked: int = -1
     visible_from: int = 0
     may_write: bool = False
+    attends: bool = False
+    """The socket was told who is in the room, and everything about it since."""
     held: deque[RoomEvent] = field(default_factory=deque)
+
+    @property
+    def presence(self) -> str:
+        """What those of its frames are about."""
+        return f"presence {self.room}"
 
     def begin(self, rev: int, checked: int, visible_from: int, *, may_write: bool) -> None:
         """The answer up to `rev` is written, with the right as it was read for it."""

@@ -30,6 +30,7 @@ class Feeds:
 
     def __init__(self, groups: Groups, duties: Duties, tell_room: TellRoom) -> None:
         self._feeds: dict[UUID, RoomFeed] = {}
+        self._stirred: set[UUID] = set()
         self._groups = groups
         self._duties = duties
         self._tell_room = tell_room
@@ -37,6 +38,14 @@ class Feeds:
     @property
     def rooms(self) -> list[UUID]:
         return list(self._feeds)
+
+    def get(self, room: UUID) -> RoomFeed | None:
+        return self._feeds.get(room)
+
+    def take_stirred(self) -> set[UUID]:
+        """The rooms in which subscriptions have begun or ended since this was last asked."""
+        stirred, self._stirred = self._stirred, set()
+        return stirred
 
     # Subscriptions.
 
@@ -67,6 +76,7 @@ class Feeds:
         self.unsubscribe(connection, room)
         connection.subscriptions[room] = subscription
         subscription.begin(rev, right.readers, right.visible_from, may_write=right.may_write)
+        self._stirred.add(room)
         self._tend(feed)
 
     def unsubscribe(self, connection: Connection, room: UUID) -> None:
@@ -80,6 +90,8 @@ class Feeds:
         if feed is None or subscription not in feed.subscriptions:
             return
         feed.subscriptions.discard(subscription)
+        subscription.connection.forget(subscription.presence)
+        self._stirred.add(feed.room)
         if not feed.subscriptions:
             del self._feeds[feed.room]
             self._groups.leave(room_group(feed.room))

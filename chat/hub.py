@@ -16,6 +16,7 @@ from channels.layers import get_channel_layer
 
 from accounts.credentials import Credential, alive
 from chat import reads
+from chat.attendance import Attendance
 from chat.connection import Connection
 from chat.duties import Duties
 from chat.feed import RoomEvent
@@ -48,6 +49,7 @@ class Hub:
         self.duties = Duties()
         self.groups = Groups(get_channel_layer())
         self.feeds = Feeds(self.groups, self.duties, self.tell_room)
+        self.attendance = Attendance(self.id, self.feeds, self.groups, self.duties)
         self._draining, self._deserted = False, asyncio.Event()
         self.vouched_at = time.monotonic()
         """When the database last told who is still whom."""
@@ -100,6 +102,7 @@ class Hub:
         if self.seats:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._deserted.wait(), until - self.loop.time())
+        await self.attendance.leave()
 
     def disconnect(self, connection: Connection) -> None:
         connection.stop()
@@ -149,6 +152,9 @@ class Hub:
     def _on_whisper(self, event: dict[str, Any]) -> None:
         self.feeds.whisper(UUID(event["room"]), event["text"], event["but"], event["about"])
 
+    def _on_presence(self, event: dict[str, Any]) -> None:
+        self.attendance.hear(event)
+
     def _on_seat(self, event: dict[str, Any]) -> None:
         seat = UUID(event["seat"])
         for connection in list(self.seats.get(seat, ())):
@@ -170,6 +176,7 @@ class Hub:
         "conclave.room": _on_room,
         "conclave.room_changed": _on_room_changed,
         "conclave.whisper": _on_whisper,
+        "conclave.presence": _on_presence,
         "conclave.seat": _on_seat,
         "conclave.seat_changed": _on_seat_changed,
         "conclave.logins": _on_logins,

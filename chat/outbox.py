@@ -66,6 +66,13 @@ class Outbox:
         if self.size > self._most:
             self.give_up()
 
+    def takes(self, about: object) -> bool:
+        """Whether a frame about this would neither wait behind others nor be lost, nor another be lost for it."""
+        return not self._frames and about not in self._losable and len(self._losable) < LOSABLE
+
+    def lose(self, about: object) -> None:
+        self._losable.pop(about, None)
+
     def put_first(self, frame: Text) -> None:
         self._frames.appendleft(frame)
         self._resize(len(frame))

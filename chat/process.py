@@ -4,7 +4,7 @@ import asyncio
 from weakref import WeakKeyDictionary
 
 from chat.hub import Hub
-from chat.upkeep import keep_beating, keep_joined, keep_sweeping
+from chat.upkeep import keep_beating, keep_joined, keep_present, keep_sweeping
 from core.health import health
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
@@ -19,6 +19,6 @@ def this_hub() -> Hub:
         hub.start()
         health.drains[loop] = hub.drain
         health.layers[loop] = hub.groups.watch.works
-        for work in (keep_sweeping, keep_joined, keep_beating):
+        for work in (keep_sweeping, keep_joined, keep_beating, keep_present):
             hub.duties.spawn(work(hub))
     return hub

@@ -206,6 +206,17 @@ class TypingEvent(Event, frozen=True, tag="typing"):
     user: Author
 
 
+class PresenceEvent(Event, frozen=True, tag="presence", omit_defaults=True):
+    """Who is in a room now. `here` is everyone; without it, those who `joined` and `left` since the event before it.
+    Of many only the first by id are named; `count` is always how many there are."""
+
+    room: str
+    count: int
+    here: list[Author] | UnsetType = UNSET
+    joined: list[Author] | UnsetType = UNSET
+    left: list[str] | UnsetType = UNSET
+
+
 class RoomAdded(Event, frozen=True, tag="room.added"):
     room: RoomShape
 

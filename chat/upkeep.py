@@ -88,3 +88,14 @@ async def keep_beating(hub: Hub) -> None:
             connection.heartbeat(silence)
             if time.monotonic() - hub.vouched_at > blind:
                 connection.close(Unavailable(retry_after=5))
+
+
+async def keep_present(hub: Hub) -> None:
+    """Who is in which room is told when it has changed, and not more often than this."""
+    await hub.attendance.start()
+    while True:
+        await asyncio.sleep(settings.PRESENCE_SECONDS)
+        try:
+            hub.attendance.look()
+        except Exception:
+            log.exception("presence not told")

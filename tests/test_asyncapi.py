@@ -45,6 +45,10 @@ EXAMPLES: dict[type, dict[str, Any]] = {
     },
     protocol.ReadEvent: {"room": ID, "number": 1},
     protocol.TypingEvent: {"room": ID, "user": {"id": ID, "display_name": "Ada"}},
+    protocol.PresenceEvent: {
+        "room": ID, "count": 1, "here": [{"id": ID, "display_name": "Ada"}],
+        "joined": [{"id": ID, "display_name": "Ada"}], "left": [ID],
+    },
     protocol.RoomAdded: {"room": INSIDE},
     protocol.RoomUpdated: {"room": {**INSIDE, "people": [{"id": ID, "display_name": "Ada"}]}},
     protocol.RoomRemoved: {"room": ID},

@@ -32,6 +32,7 @@ EVENTS = {
     "message.deleted": {"room", "rev", "message"},
     "read": {"room", "number"},
     "typing": {"room", "user"},
+    "presence": {"room", "count"},
     "room.added": {"room"},
     "room.updated": {"room"},
     "room.removed": {"room"},
@@ -111,7 +112,8 @@ def check_message(message: dict[str, Any]) -> None:
 
 
 def kinds(socket: Socket) -> list[str]:
-    return [event["type"] for event in socket.events if event["type"] not in ("ping", "read", "member.changed")]
+    aside = ("ping", "read", "presence", "member.changed")
+    return [event["type"] for event in socket.events if event["type"] not in aside]
 
 
 # --- subscribe
@@ -362,6 +364,29 @@ async def test_typing_reaches_the_others_in_the_room(stage: Stage) -> None:
     assert await hearer.event("typing") == {"type": "typing", "room": room, "user": user}
     await typist.settle()
     assert kinds(typist) == ["hello"]
+
+
+async def test_who_is_in_the_room_is_told_whole_and_then_as_it_changes(stage: Stage) -> None:
+    room = await stage.room(stage.cast.member)
+    moderator = {"id": stage.cast.moderator.id, "display_name": "Moderator"}
+    member = {"id": stage.cast.member.id, "display_name": "Member"}
+    here = await stage.open(stage.cast.moderator, room)
+    whole = {"type": "presence", "room": room, "count": 1, "here": [moderator]}
+    assert await here.event("presence") == whole
+    there = await stage.open(stage.cast.member, room)
+    found = await there.event("presence")
+    assert found["count"] == 2 and {each["id"] for each in found["here"]} == {moderator["id"], member["id"]}
+    await here.until(lambda: len(of_kind(here, "presence")) == 2)
+    came = {"type": "presence", "room": room, "count": 2, "joined": [member], "left": []}
+    assert of_kind(here, "presence") == [whole, came]
+    await there.do("unsubscribe", room=room)
+    await here.until(lambda: len(of_kind(here, "presence")) == 3)
+    went = {"type": "presence", "room": room, "count": 1, "joined": [], "left": [member["id"]]}
+    assert of_kind(here, "presence")[-1] == went
+
+
+def of_kind(socket: Socket, kind: str) -> list[dict[str, Any]]:
+    return [event for event in socket.events if event["type"] == kind]
 
 
 async def test_pipelined_commands_take_effect_in_the_order_sent(stage: Stage) -> None:
