@@ -15,6 +15,7 @@ from django.utils.timezone import now
 from accounts import tokens
 from accounts.models import Login, User
 from core.errors import NotAuthenticated, Revoked
+from core.sql import Compiled, Rows, Statement
 
 TOUCH = timedelta(minutes=1)
 """`last_used_at` is no finer than this, so that reading does not mean writing."""
@@ -78,10 +79,30 @@ def resolve_session(session_key: str) -> Credential:
     return Credential("session", login.user, login.id, session.expire_date)
 
 
+_LOGIN = [field.attname for field in Login._meta.concrete_fields]
+_USER = [field.attname for field in User._meta.concrete_fields]
+_logins = Compiled(
+    lambda sids: Login.objects.filter(pk__in=sids, user__is_active=True).values_list(
+        *_LOGIN, *(f"user__{name}" for name in _USER)
+    ),
+    "sids",
+)
+_standing = Compiled(lambda sids: Login.objects.filter(pk__in=sids, user__is_active=True).values_list("pk"), "sids")
+
+
 def alive(sids: Iterable[UUID]) -> set[UUID]:
     """Which of these still stand: one query for all logins, one for each further kind of credential."""
     wanted = set(sids)
-    found = set(Login.objects.filter(id__in=wanted, user__is_active=True).values_list("id", flat=True))
+    return alive_in(_standing.rows(sids=wanted), wanted)
+
+
+def asking_who_is_alive(sids: Iterable[UUID]) -> Statement:
+    """The first query of `alive`, to be sent together with others; `alive_in` reads its rows."""
+    return _standing(sids=set(sids))
+
+
+def alive_in(rows: Rows, wanted: set[UUID]) -> set[UUID]:
+    found = {sid for (sid,) in rows}
     for living in _living:
         if rest := wanted - found:
             found |= living(rest)
@@ -89,10 +110,11 @@ def alive(sids: Iterable[UUID]) -> set[UUID]:
 
 
 def _living_login(claims: tokens.Claims) -> Login:
-    logins = Login.objects.select_related("user")
-    login = logins.filter(id=claims.sid, user_id=claims.user_id, user__is_active=True).first()
-    if login is None:
+    rows = _logins.rows(sids=[claims.sid])
+    if not rows or rows[0][_LOGIN.index("user_id")] != claims.user_id:
         raise Revoked
+    login = Login.from_db("default", _LOGIN, rows[0][: len(_LOGIN)])
+    login.user = User.from_db("default", _USER, rows[0][len(_LOGIN) :])
     _touch(login)
     return login
 

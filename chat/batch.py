@@ -20,7 +20,7 @@ from chat.shapes import message_shape
 from core.db import transactional
 from core.errors import ConclaveError, Conflict, NoSeat, NotFound
 from core.ids import new_id
-from core.sql import Compiled, Statement, insert_many, run_all, update_many, uuid
+from core.sql import Compiled, Statement, insert_many, run_all, update_many
 from core.wire import moment
 from tenants.access import reread_all
 from tenants.actor import Actor
@@ -129,11 +129,11 @@ class Batch:
             judged_by.append(_targets(messages=targets))
         found = run_all([*sharing(seats), *judged_by])
         locked, members, said, *aimed = found[-len(judged_by) :]
-        self._rooms = {uuid(row[0]): _Room(uuid(row[0]), uuid(row[1]), *row[2:]) for row in locked}
+        self._rooms = {row[0]: _Room(*row) for row in locked}
         self._members = dict(_member(row) for row in members)
         self._seats = _standings(seats, self._members)
-        self._said = _earlier(uuid(row[0]) for row in said)
-        self._targets = {uuid(row[0]): (uuid(row[1]), int(row[2])) for row in chain(*aimed)}
+        self._said = _earlier(row[0] for row in said)
+        self._targets = {pk: (room, number) for pk, room, number in chain(*aimed)}
 
     def judge(self, draft: Draft) -> Sent | Exception:
         """Number the draft, or say why not."""
@@ -226,10 +226,8 @@ class Batch:
 def _member(row: Sequence[Any]) -> tuple[tuple[UUID, UUID], _Member]:
     """By room and seat."""
     room, seat, pk, role, visible_from, tenant_role, tenant, user, name = row
-    author = Author(id=str(uuid(user)), display_name=name)
-    return (uuid(room), uuid(seat)), _Member(
-        uuid(pk), role, visible_from, TenantRole(tenant_role), uuid(tenant), author
-    )
+    author = Author(id=str(user), display_name=name)
+    return (room, seat), _Member(pk, role, visible_from, TenantRole(tenant_role), tenant, author)
 
 
 def _standings(seats: set[UUID], members: dict[tuple[UUID, UUID], _Member]) -> dict[UUID, _Standing]:

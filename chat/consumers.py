@@ -13,13 +13,11 @@ from chat import protocol
 from chat.batch import Sent
 from chat.commands import Commands
 from chat.connection import Connection
-from chat.hello import hello
 from chat.hub import Hub
 from chat.limits import Pace, Streak
 from chat.parsing import Refused, id_of, parse
 from chat.process import this_hub
 from chat.protocol import Ok, error_frame
-from core.db import run
 from core.errors import (
     BadFrame,
     ConclaveError,
@@ -78,7 +76,6 @@ async def _begin(hub: Hub, connection: Connection) -> None:
     """Be listed, so that nothing is missed, then say hello."""
     try:
         await hub.connect(connection)
-        connection.greet(await run(hello, connection.actor, connection.credential, connection.id))
     except ConclaveError as error:
         connection.close(error if error.close else Unavailable(retry_after=1))
     except Exception:

@@ -13,33 +13,62 @@ from django.db.models import QuerySet
 _PLACE = re.compile(r"IN \(%s\)|%s")
 
 
+Rows = list[tuple[Any, ...]]
+Convert = Callable[[Rows], Rows]
+
+
 class Statement(NamedTuple):
     sql: str
     params: Sequence[Any]
+    convert: Convert | None = None
+
+
+class _Made(NamedTuple):
+    sql: str
+    params: list[Any]
+    convert: Convert | None
 
 
 class Compiled:
     """A queryset over sets of values, compiled at its first use: `build(**sets)` is given lists as stand-ins, which it
-    may use in `…__in` lookups only. Its columns are named by `values_list`."""
+    may use in `…__in` lookups only. Its columns are named by `values_list`, and come out as they would from there."""
 
     def __init__(self, build: Callable[..., QuerySet[Any, Any]], *sets: str) -> None:
         self._build = build
         self._sets = sets
-        self._made: dict[str, tuple[str, list[Any]]] = {}
+        self._made: dict[str, _Made] = {}
 
     def __call__(self, **sets: Iterable[Any]) -> Statement:
-        sql, order = self._made.get(connection.vendor) or self._compile()
-        return Statement(sql, [_set(sets[part.name]) if isinstance(part, _Set) else part for part in order])
+        made = self._made.get(connection.vendor) or self._compile()
+        params = [_set(sets[part.name]) if isinstance(part, _Set) else part for part in made.params]
+        return Statement(made.sql, params, made.convert)
 
-    def _compile(self) -> tuple[str, list[Any]]:
+    def rows(self, **sets: Iterable[Any]) -> Rows:
+        """Run it alone."""
+        return run_all([self(**sets)])[0]
+
+    def _compile(self) -> _Made:
         marks = {name: uuid4() for name in self._sets}
         named = {form: _Set(name) for name, mark in marks.items() for form in (mark, mark.hex, str(mark))}
-        sql, params = self._build(**{name: [mark] for name, mark in marks.items()}).query.sql_with_params()
-        order = [named.get(param, param) for param in params]
-        parts = iter(order)
-        sql = _PLACE.sub(lambda found: _among(found[0], next(parts)), sql)
-        self._made[connection.vendor] = sql, order
-        return sql, order
+        compiler = self._build(**{name: [mark] for name, mark in marks.items()}).query.get_compiler("default")
+        sql, found = compiler.as_sql()
+        params = [named.get(param, param) for param in found]
+        parts = iter(params)
+        sql = _PLACE.sub(lambda place: _among(place[0], next(parts)), sql)
+        made = self._made[connection.vendor] = _Made(sql, params, _converting(compiler))
+        return made
+
+
+def _converting(compiler: Any) -> Convert | None:
+    """What the ORM does with the columns; for PostgreSQL mostly nothing."""
+    converters = compiler.get_converters([column for column, _, _ in compiler.select])
+    if not converters:
+        return None
+
+    def convert(rows: Rows) -> Rows:
+        return [tuple(row) for row in compiler.apply_converters(rows, converters)]
+
+    return convert
 
 
 class _Set(NamedTuple):
@@ -59,27 +88,25 @@ def _set(values: Iterable[Any]) -> Any:
     return json.dumps([value.hex if isinstance(value, UUID) else value for value in values])
 
 
-def run_all(statements: Sequence[Statement]) -> list[list[tuple[Any, ...]]]:
+def run_all(statements: Sequence[Statement]) -> list[Rows]:
     """The rows of each, in order. PostgreSQL gets all of them in one round trip, and still one after the other: each
     sees what was committed before it began."""
-    if connection.vendor != "postgresql":
+    if connection.vendor == "postgresql":
+        connection.ensure_connection()
+        with connection.wrap_database_errors:
+            raw: Any = connection.connection
+            with raw.pipeline():
+                cursors = [psycopg.Cursor(raw).execute(statement.sql, statement.params) for statement in statements]
+            found = [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+    else:
         with connection.cursor() as cursor:
-            return [_rows(cursor.execute(*statement)) for statement in statements]
-    connection.ensure_connection()
-    with connection.wrap_database_errors:
-        raw: Any = connection.connection
-        with raw.pipeline():
-            cursors = [psycopg.Cursor(raw).execute(statement.sql, statement.params) for statement in statements]
-        return [_rows(cursor) for cursor in cursors]
+            found = [_fetch(cursor, statement) for statement in statements]
+    return [each.convert(rows) if each.convert else rows for each, rows in zip(statements, found, strict=True)]
 
 
-def _rows(cursor: Any) -> list[tuple[Any, ...]]:
+def _fetch(cursor: Any, statement: Statement) -> Rows:
+    cursor.execute(statement.sql, statement.params)
     return list(cursor.fetchall()) if cursor.description else []
-
-
-def uuid(value: Any) -> UUID:
-    """A UUID as either database hands it out."""
-    return value if isinstance(value, UUID) else UUID(value)
 
 
 def insert_many(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> list[Statement]:

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
-
 from core.errors import NoSeat
+from core.sql import Compiled, Rows, Statement
 from tenants.actor import Actor
 from tenants.models import Membership, active_seat
 from tenants.roles import TenantRole
@@ -14,32 +14,67 @@ from tenants.roles import TenantRole
 _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
+_FIELDS = ("user", "user__display_name", "tenant", "tenant__slug", "pk", "role", "version", "expires_at")
+_seats = Compiled(lambda seats: Membership.objects.filter(active_seat(), pk__in=seats).values_list(*_FIELDS), "seats")
+_by_slug = Compiled(
+    lambda users, slugs: Membership.objects.filter(
+        active_seat(), user__in=users, tenant__slug__in=slugs
+    ).values_list(*_FIELDS),
+    "users", "slugs",
+)  # fmt: skip
+_by_id = Compiled(
+    lambda users, tenants: Membership.objects.filter(
+        active_seat(), user__in=users, tenant__in=tenants
+    ).values_list(*_FIELDS),
+    "users", "tenants",
+)  # fmt: skip
+
+
 def actor_of(user: UUID, tenant: str) -> Actor:
     """The person in the organization of this slug or id; `NoSeat` in the same words whether it exists or not."""
-    return _actor(Q(user_id=user) & _named(tenant))
+    if _ID.fullmatch(tenant):  # no slug looks like an id
+        return _only(_by_id.rows(users=[user], tenants=[UUID(tenant)]))
+    return _only(_by_slug.rows(users=[user], slugs=[tenant]))
 
 
 def reread(actor: Actor) -> Actor:
     """The same seat as it is now; `NoSeat` if it no longer counts."""
-    return _actor(Q(pk=actor.seat))
+    return _only(_seats.rows(seats=[actor.seat]))
 
 
 def reread_all(seats: Iterable[UUID]) -> dict[UUID, Actor]:
     """Of these seats, those that count, as they are now."""
-    found = Membership.objects.filter(active_seat(), pk__in=list(seats)).select_related("tenant", "user")
-    return {seat.pk: actor_from(seat) for seat in found}
+    return actors_in(_seats.rows(seats=set(seats)))
 
 
-def _named(tenant: str) -> Q:
-    """By slug, or by id in its canonical spelling. No slug looks like an id."""
-    return Q(tenant_id=tenant) if _ID.fullmatch(tenant) else Q(tenant__slug=tenant)
+def rereading(seats: Iterable[UUID]) -> Statement:
+    """The statement of `reread_all`, to be sent together with others; `actors_in` reads its rows."""
+    return _seats(seats=set(seats))
 
 
-def _actor(which: Q) -> Actor:
-    seat = Membership.objects.filter(which, active_seat()).select_related("tenant", "user").first()
-    if seat is None:
+def actors_in(rows: Rows) -> dict[UUID, Actor]:
+    """By seat."""
+    return {actor.seat: actor for actor in map(_actor, rows)}
+
+
+def _only(rows: Rows) -> Actor:
+    if not rows:
         raise NoSeat
-    return actor_from(seat)
+    return _actor(rows[0])
+
+
+def _actor(row: tuple[Any, ...]) -> Actor:
+    user, display_name, tenant, slug, seat, role, version, expires_at = row
+    return Actor(
+        user=user,
+        display_name=display_name,
+        tenant=tenant,
+        slug=slug,
+        seat=seat,
+        role=TenantRole(role),
+        seat_version=version,
+        expires_at=expires_at,
+    )
 
 
 def actor_from(seat: Membership) -> Actor:
