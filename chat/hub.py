@@ -22,6 +22,7 @@ from chat.duties import Duties
 from chat.feed import RoomEvent
 from chat.feeds import Feeds
 from chat.groups import Groups
+from chat.hello import greeting
 from chat.protocol import Resync, RoleChanged, RoomAdded, RoomUpdated
 from chat.publish import CONTROL, carry_with, seat_group
 from chat.queries import INSIDE, rooms_seen_by
@@ -77,12 +78,18 @@ class Hub:
         return [connection for connections in self.seats.values() for connection in connections]
 
     async def connect(self, connection: Connection) -> None:
-        """Listen for it, then look again: what ended since the handshake's look was told to nobody here."""
+        """Listen for it, then look again, for what ended since the handshake's look was told to nobody here; then
+        greet. NoSeat or Revoked where there is nobody to be greeted any more."""
         self.seats[connection.actor.seat].add(connection)
         self.logins[connection.credential.sid].add(connection)
         await self.groups.join(seat_group(connection.actor.seat))
-        await self.check_seats([connection.actor.seat])
-        await self.check_logins([connection.credential.sid])
+        before = connection.actor
+        now, event = await run(greeting, before, connection.credential, connection.id)
+        connection.greet(event)
+        if connection.actor == before:
+            connection.follow(actor=now)
+        else:
+            await self.check_seats([before.seat])  # an event was quicker than this look, which may be the older one
         if self._draining:
             connection.retire(Restart())
 

@@ -16,6 +16,7 @@ from chat.connection import Connection
 from chat.consumers import ChatConsumer, Dialogue
 from chat.duties import Duties
 from chat.feed import RoomEvent
+from chat.hello import Greeting
 from chat.hub import Hub
 from chat.protocol import PingEvent, RoomAdded
 from chat.reads import Head, Missed, Right
@@ -80,6 +81,7 @@ class Database:
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {"alive": set, "actors": {}, "rights": {}, "missed": None, "_shape": None}
+        self.answers["greeting"] = lambda actor, *_: Greeting(actor, PingEvent())  # type: ignore[arg-type]
         self.asked: list[str] = []
         self.open = asyncio.Event()
         self.open.set()
@@ -421,13 +423,29 @@ async def test_a_frame_that_comes_after_the_end_was_decided_is_not_obeyed(
 
 
 async def test_what_ended_between_the_handshake_and_the_listening_is_noticed(here: Hub, database: Database) -> None:
-    ear, other = greeted(), greeted()
-    database.answers["actors"] = {ear.actor.seat: ear.actor, other.actor.seat: other.actor}
-    database.answers["alive"] = lambda asked: set(asked) - {other.credential.sid}
+    ear, other = Ear(), Ear()
     await here.connect(ear)
-    await here.connect(other)
-    assert ear.closing is None
-    assert isinstance(other.closing, Revoked)
+    assert ear.queued == ["ping"]
+    database.answers["greeting"] = Revoked()
+    with pytest.raises(Revoked):
+        await here.connect(other)
+    assert other.queued == []
+
+
+async def test_a_seat_that_changes_while_it_is_read_for_the_greeting_is_read_again(
+    here: Hub, database: Database
+) -> None:
+    ear = Ear()
+    newer = replace(ear.actor, role=TenantRole.ADMIN, seat_version=2)
+    database.answers["actors"] = {ear.actor.seat: newer}
+    database.open.clear()
+    connecting = asyncio.ensure_future(here.connect(ear))
+    await database.until_asked("greeting")
+    ear.follow(actor=replace(ear.actor, seat_version=1))
+    database.open.set()
+    await connecting
+    assert ear.actor == newer
+    assert ear.queued[:2] == ["ping", "role.changed"]
 
 
 async def test_a_login_that_comes_while_the_logins_are_read_is_not_taken_for_ended(
