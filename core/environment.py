@@ -11,6 +11,8 @@ from environs import Env, EnvError
 
 LAYER_CAPACITY = 10_000
 """Events one process may have waiting in its own channel; past it the layer drops, and the hub reads the database."""
+CACHE_ENTRIES = 20_000
+"""Rows that the cache in the database may have."""
 
 
 def stop(name: str, reason: str) -> NoReturn:
@@ -127,7 +129,12 @@ class Environment:
         url = self.text("CACHE_URL", "database://")
         scheme = urlsplit(url).scheme
         if scheme == "database":
-            return {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "conclave_cache"}
+            # Past MAX_ENTRIES, 300 unless set, Django drops living rows: counts of guesses would begin anew.
+            return {
+                "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+                "LOCATION": "conclave_cache",
+                "OPTIONS": {"MAX_ENTRIES": CACHE_ENTRIES},
+            }
         if scheme in ("redis", "rediss"):
             return {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": url}
         stop("CACHE_URL", f"{url!r} is neither database:// nor redis://host:port/db")

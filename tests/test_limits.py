@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import redis
 from django.conf import settings as configured
+from django.core.cache import cache
 from django.db import OperationalError, connection, connections
 from hypothesis import given
 from hypothesis import strategies as st
@@ -407,3 +408,12 @@ def test_a_rate_that_is_none_stops_the_start(
     with pytest.raises(SystemExit):
         read_rate(Environment(tmp_path), "LIMIT_X", "120/20")
     assert "LIMIT_X" in capsys.readouterr().err
+
+
+@pytest.mark.django_db
+def test_a_flood_of_other_counts_does_not_make_the_cache_forget_one() -> None:
+    """Django's database cache keeps 300 rows by default, then drops living ones: guesses would begin anew."""
+    cache.set("0:guesses", [1.0], 60)
+    for number in range(400):
+        cache.set(f"flood:{number}", [1.0], 60)
+    assert cache.get("0:guesses") == [1.0]
