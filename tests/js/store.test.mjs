@@ -117,3 +117,23 @@ test("a room that the list no longer has is gone, one that came while it was ask
   store.replaceRooms([], known);
   assert.deepEqual([...store.rooms.keys()], ["new"]);
 });
+
+test("who is here is told whole, then as it changes, and forgotten with the connection", () => {
+  const store = opened(run(1, 1));
+  const heard = [];
+  store.listen((topic, room) => topic === "presence" && heard.push(room));
+  const person = (id) => ({ id, display_name: id.toUpperCase() });
+  const here = () => [...store.room(ROOM).here];
+  store.attended({ room: ROOM, count: 2, here: [person("ada"), person("ben")] });
+  store.attended({ room: ROOM, count: 2, joined: [person("cy")], left: ["ada"] });
+  assert.deepEqual(here(), [["ben", "BEN"], ["cy", "CY"]]);
+  store.attended({ room: ROOM, count: 300, joined: [], left: [] });
+  assert.deepEqual([store.room(ROOM).present, here().length], [300, 2]);
+  store.attended({ room: ROOM, count: 1, here: [person("dee")] });
+  assert.deepEqual(here(), [["dee", "DEE"]]);
+  store.attended({ room: "elsewhere", count: 1, here: [person("eve")] });
+  store.unattended();
+  assert.deepEqual([here(), store.room(ROOM).present], [[], 0]);
+  store.unattended();
+  assert.equal(heard.length, 5);
+});

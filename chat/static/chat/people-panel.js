@@ -16,6 +16,7 @@ export class PeoplePanel {
     this.members = [];
     this.list = $("#members");
     $("#panel-add").addEventListener("click", () => add(this.store.room(this.id)));
+    store.listen((topic, room) => topic === "presence" && room === this.id && this.members.length && this.draw());
   }
 
   /** Load the members of a room; shown or not, their count stands in the room's header. */
@@ -26,6 +27,7 @@ export class PeoplePanel {
       this.list.replaceChildren();
       this.list.keyed = new Map();
       $("#people-count").textContent = "";
+      $("#people-here").textContent = "";
       $("#members-loading").hidden = false;
       $("#who-reads").textContent = "";
     }
@@ -40,6 +42,7 @@ export class PeoplePanel {
     if (!room) return;
     $("#members-loading").hidden = true;
     $("#people-count").textContent = String(this.members.length);
+    $("#people-here").textContent = room.present > 1 ? `${room.present} here` : ""; // That I am, I know.
     const people = this.members.map((member) => member.user);
     const { organization } = this;
     const words = whoCanRead(room, { count: people.length, people, organization, me: this.me.id });
@@ -49,7 +52,7 @@ export class PeoplePanel {
     const sorted = [...this.members].sort((a, b) => nameOf(a.user).localeCompare(nameOf(b.user)));
     keyed(this.list, sorted, {
       key: (member) => member.user.id,
-      version: (member) => JSON.stringify([member, runs]),
+      version: (member) => JSON.stringify([member, runs, room.here.has(member.user.id)]),
       made: (member) => this.#row(room, member, runs),
     });
   }
@@ -57,7 +60,9 @@ export class PeoplePanel {
   #row(room, member, runs) {
     const { user } = member;
     const mine = user.id === this.me.id;
-    const detail = [mine ? "You" : null, member.tenant_role === "guest" ? "Guest" : null].filter(Boolean).join(", ");
+    const words = [mine ? "You" : null, member.tenant_role === "guest" ? "Guest" : null].filter(Boolean).join(", ");
+    const here = !mine && room.here.has(user.id) ? h("span.here", {}, "Here") : null;
+    const detail = words && here ? h("span", {}, `${words}, `, here) : words || here;
     if (room.kind === "direct") return personRow(user, detail);
     if (!runs) {
       const badge = member.room_role === "member" ? null : h("span.badge", {}, ROLES[member.room_role]);

@@ -27,6 +27,8 @@ function newRoom(id) {
     byId: new Map(),
     byNumber: new Map(),
     typing: new Map(),
+    here: new Map(), // names by id of those who are in the room now; of many only some
+    present: 0, // how many they are
   };
 }
 
@@ -43,7 +45,7 @@ export class Store {
     this.listeners = new Set();
   }
 
-  /** `listener(topic, roomId)`: topic is `rooms`, `messages` or `typing`. Answers how to stop listening. */
+  /** `listener(topic, roomId)`: topic is `rooms`, `messages`, `typing` or `presence`. Answers how to stop listening. */
   listen(listener) {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
@@ -201,6 +203,22 @@ export class Store {
     for (const message of [...room.byId.values()]) if (message.number < low) this.#forget(room, message);
     room.low = low;
     room.begins = false;
+  }
+
+  /** Who is in a room now: everyone, or who came and went since this was last told. */
+  attended({ room: id, count, here = null, joined = [], left = [] }) {
+    const room = this.rooms.get(id);
+    if (!room) return;
+    if (here) room.here.clear();
+    for (const user of left) room.here.delete(user);
+    for (const person of here ?? joined) room.here.set(person.id, person.display_name);
+    room.present = count;
+    this.changed("presence", id);
+  }
+
+  /** Without a connection nobody knows who is where. */
+  unattended() {
+    for (const room of this.rooms.values()) if (room.present) this.attended({ room: room.id, count: 0, here: [] });
   }
 
   /** Someone types in a room until `now` + 5 s; `now` 0 means that they stopped. */

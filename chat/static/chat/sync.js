@@ -10,6 +10,7 @@ const EVENTS = new Set([
   "message.deleted",
   "read",
   "typing",
+  "presence",
   "room.added",
   "room.updated",
   "room.removed",
@@ -28,6 +29,7 @@ export class Sync {
 
   offline() {
     this.subscribed.clear();
+    this.store.unattended();
   }
 
   /** Show this room: its latest messages now, if they aren't held yet. */
@@ -70,6 +72,10 @@ export class Sync {
 
   typing({ room, user }) {
     this.store.typed(room, user?.id ?? user, Date.now(), user?.display_name);
+  }
+
+  presence(event) {
+    this.store.attended(event);
   }
 
   "room.added"({ room }) {
