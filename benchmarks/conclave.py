@@ -60,8 +60,15 @@ class Site:
         try:
             pid = process.popen.pid
             yield Peer(pid, (pid, self._stack.redis.pid, self._stack.postgres.pid), seat)
+        except BenchError as error:
+            raise BenchError(f"{error}\n{_complaints(process.log_text())}") from error
         finally:
             process.kill()
 
     def stop(self) -> None:
         self._stack.stop()
+
+
+def _complaints(log: str) -> str:
+    """The first lines in which a server says that something is wrong."""
+    return "\n".join([line for line in log.splitlines() if "[warning" in line or "[error" in line][:10])

@@ -15,7 +15,7 @@ from benchmarks.dialects import Seat
 from tests.processes import ROOT
 from tests.servers import end_with_parent
 
-OPENING = 300.0
+OPENING = 600.0
 PATIENCE = 90.0
 """Seconds beyond the asked-for length of a measurement."""
 

@@ -198,7 +198,7 @@ def _connected(start: Start, plan: Plan) -> dict[str, float]:
 
 
 def grow(plan: Plan, sites: Sites) -> Iterator[Row]:
-    """One send as more sockets listen, and as more members don't. Repeats its measurements itself, as it grows."""
+    """One send as more sockets listen. Repeats its measurements itself, as the room grows."""
     site = sites.room_of(max(plan.growing))
     with site.serve("serve") as peer, Load() as load:
         here = 0
@@ -208,21 +208,21 @@ def grow(plan: Plan, sites: Sites) -> Iterator[Row]:
             load.steady(plan.rate, min(2.0, plan.seconds))
             for _ in range(plan.runs):
                 yield Row("grow", SERVE, f"{size:,} sockets", _steady(peer, load, plan.rate, plan.seconds / 2))
-    yield from _grow_members(plan)
 
 
-def _grow_members(plan: Plan) -> Iterator[Row]:
+def members(plan: Plan, sites: Sites) -> Iterator[Row]:  # noqa: ARG001  its site grows, and is nobody else's
+    """One send as more members are not there. Repeats its measurements itself, too."""
     few = min(plan.members)
     site = Site(few, [list(range(few))])
     try:
-        for before, members in zip([few, *plan.members], plan.members, strict=False):
-            site.add_bystanders(members - before)
+        for before, count in zip([few, *plan.members], plan.members, strict=False):
+            site.add_bystanders(count - before)
             with site.serve("serve") as peer, Load() as load:
                 load.open([peer.seat(person, 0) for person in range(few)])
                 load.steady(plan.rate, min(2.0, plan.seconds))
                 for _ in range(plan.runs):
                     figures = _steady(peer, load, plan.rate, plan.seconds / 2)
-                    yield Row("grow", SERVE, f"{few} sockets, {members:,} members", figures)
+                    yield Row("members", SERVE, f"{few} sockets, {count:,} members", figures)
     finally:
         site.stop()
 
@@ -232,6 +232,7 @@ PARTS: dict[str, Callable[[Plan, Sites], Iterator[Row]]] = {
     "send": send,
     "connect": connect,
     "grow": grow,
+    "members": members,
 }
-ONCE = {"grow"}
+ONCE = {"grow", "members"}
 """Parts that repeat their measurements themselves."""
