@@ -80,6 +80,23 @@ async def assert_folded(rest: Rest, room: str, *sockets: Socket, patience: float
     return truth
 
 
+def here(socket: Socket, room: str) -> set[str] | None:
+    """Who is in the room, as this client folds it; None while it was not told."""
+    found: set[str] | None = None
+    count = 0
+    for event in socket.events:
+        if (event["type"], event.get("room")) != ("presence", room):
+            continue
+        if "here" in event:
+            found = {each["id"] for each in event["here"]}
+        else:
+            assert found is not None, "a change before the whole"
+            found = found - set(event["left"]) | {each["id"] for each in event["joined"]}
+        count = event["count"]
+    assert found is None or len(found) == count
+    return found
+
+
 def numbers(messages: dict[str, Any]) -> list[int]:
     return sorted(message["number"] for message in messages.values())
 

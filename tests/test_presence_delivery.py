@@ -10,30 +10,13 @@ import pytest
 import pytest_asyncio
 
 from tests.cast import Cast, Person
-from tests.delivering import Rest
+from tests.delivering import Rest, here
 from tests.processes import Process
 from tests.sockets import Socket
 
 pytestmark = pytest.mark.once  # chooses its stacks itself
 PROMISED = 30.0
 """Seconds after which whoever's process was killed is gone."""
-
-
-def here(socket: Socket, room: str) -> set[str] | None:
-    """Who is in the room, as this client folds it; None while it was not told."""
-    found: set[str] | None = None
-    count = 0
-    for event in socket.events:
-        if (event["type"], event.get("room")) != ("presence", room):
-            continue
-        if "here" in event:
-            found = {each["id"] for each in event["here"]}
-        else:
-            assert found is not None, "a change before the whole"
-            found = found - set(event["left"]) | {each["id"] for each in event["joined"]}
-        count = event["count"]
-    assert found is None or len(found) == count
-    return found
 
 
 def told(socket: Socket) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 
 from chat.protocol import COMMANDS
 from tests.cast import ACME, GLOBEX, OUTSIDER, Cast
+from tests.delivering import here
 from tests.policy import filled
 from tests.sockets import Socket
 
@@ -201,7 +202,8 @@ async def test_a_subscription_to_several_rooms_refuses_each_for_itself(house: Ho
 
 
 async def test_nobody_hears_a_room_they_were_refused(house: House) -> None:
-    """The den's members hear a new message and typing; the others, and a seat elsewhere, hear neither."""
+    """The den's members hear a new message, typing and who is there, who are they; the others, and a seat elsewhere,
+    hear none of it and are not among them."""
     den = house.cast.rooms["den"]
     async with house.everybody() as sockets, await house.enter("both", "globex") as elsewhere:
         hearing = {**sockets, "both at globex": elsewhere}
@@ -213,6 +215,9 @@ async def test_nobody_hears_a_room_they_were_refused(house: House) -> None:
             socket = sockets[name]
             await socket.until(lambda socket=socket: sent in socket.rooms[den].messages)
         assert (await sockets["guest"].event("typing"))["user"]["id"] == house.cast.member.id
+        inside = {house.cast.people[name].id for name in DEN.split()}
+        for name in DEN.split():
+            await sockets[name].until(lambda socket=sockets[name]: here(socket, den) == inside)
         for name in set(hearing) - set(DEN.split()):
             await hearing[name].do("ping")
             assert [each for each in hearing[name].events if each["type"] not in ("hello", "ping")] == [], name
