@@ -388,3 +388,7 @@ async def test_without_redis_sends_go_on_within_the_limit_and_guessing_does_not(
         answer = await stranger.get(f"/invitations/{uuid4().hex}/")
         assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
         assert int(answer.headers["Retry-After"]) >= 1
+        guesses = {"login": {"email": cast.member.email, "password": "a guess"}, "email/verify": {"key": "BCDF-1234"}}
+        for path, guess in guesses.items():
+            answer = await stranger.post(f"{server.url}/_allauth/app/v1/auth/{path}", json=guess)
+            assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5"), answer.text
