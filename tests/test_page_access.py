@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.visitor import NOT_FOUND, House, Visit
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.aside]
 pytest_plugins = ["tests.browser"]
 
 

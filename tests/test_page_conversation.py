@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from tests.cast import Person
 from tests.visitor import House, Visit, Visitor
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.aside]
 pytest_plugins = ["tests.browser"]
 
 HOSTILE = """<img src=x onerror="window.broken = 1"> <script>window.broken = 2</script>

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.visitor import DESKTOP, NOT_FOUND, PHONE, House, Visit, Visitor, visits
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.aside]
 pytest_plugins = ["tests.browser"]
 
 FOR_STRANGERS = ["/", "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/api/docs/errors/"]

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.visitor import House, Visit
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.aside]
 pytest_plugins = ["tests.browser"]
 
 

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from tests.visitor import LOST_SERVER, PHONE, House, Visit, start_again
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.aside]
 pytest_plugins = ["tests.browser"]
 
 

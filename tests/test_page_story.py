@@ -15,7 +15,7 @@ from tests.processes import Process, Stack
 from tests.sockets import Socket
 from tests.visitor import NOT_FOUND, PATIENCE, Visitor, code_for, visits
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.aside]
 pytest_plugins = ["tests.browser"]
 
 PASSWORD = "a quiet room with a key"

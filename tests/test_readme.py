@@ -12,7 +12,7 @@ import pytest
 
 from tests.processes import ROOT, Stack
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.aside]
 
 
 def blocks() -> list[str]:

@@ -21,7 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 from tests import environment, servers
 from tests.processes import Process, Stack
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.aside]
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 
