@@ -31,8 +31,8 @@ run: $(RUN_STAMP) .env
 
 # Two halves at once, one core each; the second one's output follows the first's.
 test: servers
-	@{ STACK=real $(PYTEST) -m "not long and not once" $(ARGS) && STACK=embedded $(PYTEST) -m "not long and aside" $(ARGS); } \
-		> $(VENV)/second.log 2>&1 & second=$$!; \
+	@{ STACK=real $(PYTEST) -m "not long and not once" $(ARGS); real=$$?; \
+	   STACK=embedded $(PYTEST) -m "not long and aside" $(ARGS) && test $$real = 0; } > $(VENV)/second.log 2>&1 & second=$$!; \
 	STACK=embedded $(PYTEST) -m "not long and not aside" $(ARGS); first=$$?; \
 	wait $$second; second=$$?; cat $(VENV)/second.log; \
 	test $$first = 0 -a $$second = 0
