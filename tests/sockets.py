@@ -127,6 +127,7 @@ class Socket:
         future = asyncio.get_running_loop().create_future()
         self._answers[frame["id"]] = future
         self._sending = asyncio.ensure_future(self.wire.send(json.dumps(frame)))
+        self._sending.add_done_callback(lambda sent: _fail(future, sent))
         return future
 
     async def ask(self, kind: str, **fields: Any) -> dict[str, Any]:
@@ -178,3 +179,11 @@ class Socket:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+def _fail(answer: asyncio.Future[dict[str, Any]], sent: asyncio.Future[None]) -> None:
+    """What could not be sent is not answered either."""
+    error = None if sent.cancelled() else sent.exception()
+    if error is not None and not answer.done():
+        answer.set_exception(ConnectionError(str(error)))
+        answer.exception()
