@@ -70,7 +70,7 @@ types: $(TEST_STAMP)
 
 # What only the benchmark needs lies beside the environment, not in it: no server that is measured may find uvloop there.
 bench: $(TEST_STAMP) $(BENCH) $(if $(PEERS),$(SOCKETIO))
-	BENCH_PACKAGES=$(BENCH) $(PY) -m benchmarks $(if $(PEERS),--peers) $(ARGS)
+	@BENCH_PACKAGES=$(BENCH) $(PY) -m benchmarks $(if $(PEERS),--peers) $(ARGS)
 
 mutants: $(TEST_STAMP)
 	$(PY) -m tests.mutants $(ARGS)
