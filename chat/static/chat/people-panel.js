@@ -62,7 +62,7 @@ export class PeoplePanel {
     const mine = user.id === this.me.id;
     const words = [mine ? "You" : null, member.tenant_role === "guest" ? "Guest" : null].filter(Boolean).join(", ");
     const here = !mine && room.here.has(user.id) ? h("span.here", {}, "Here") : null;
-    const detail = words && here ? h("span", {}, `${words}, `, here) : words || here;
+    const detail = words && here ? h("span", {}, here, `, ${words}`) : words || here;
     if (room.kind === "direct") return personRow(user, detail);
     if (!runs) {
       const badge = member.room_role === "member" ? null : h("span.badge", {}, ROLES[member.room_role]);
