@@ -5,7 +5,7 @@ import math
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -15,7 +15,6 @@ import structlog
 from channels.layers import get_channel_layer
 
 from accounts.credentials import Credential, alive
-from chat import reads
 from chat.attendance import Attendance
 from chat.connection import Connection
 from chat.duties import Duties
@@ -31,12 +30,17 @@ from core.db import run
 from core.errors import NoSeat, Restart, Revoked
 from core.frames import Text
 from core.ids import new_id
+from tenants.access import reread_all
 from tenants.actor import Actor
 
 log = structlog.get_logger(__name__)
 
 BATCHES, BATCH, SPREAD = 20, 25, 0.6
 """A drain sends the sockets away in at most so many batches of at least so many, in this part of its time."""
+
+
+Ask = Callable[..., Awaitable[Any]]
+"""`core.db.run`, or a like of it."""
 
 
 class Hub:
@@ -191,20 +195,20 @@ class Hub:
 
     # What the database says of those who are connected.
 
-    async def check_logins(self, logins: Iterable[UUID]) -> None:
+    async def check_logins(self, logins: Iterable[UUID], ask: Ask | None = None) -> None:
         """Close the sockets of those of these logins that are no more."""
         asked = set(logins)
-        for login in asked - await run(alive, asked):
+        for login in asked - await (ask or run)(alive, asked):
             self._end_login(login)
 
     def _end_login(self, login: UUID) -> None:
         for connection in list(self.logins.get(login, ())):
             connection.close(Revoked())
 
-    async def check_seats(self, seats: Iterable[UUID]) -> None:
+    async def check_seats(self, seats: Iterable[UUID], ask: Ask | None = None) -> None:
         """Read these seats again: close the sockets of those that ended, tell the others of a changed role."""
         asked = [(each, each.actor) for seat in seats for each in self.seats.get(seat, ())]
-        found = await run(reads.actors, {actor.seat for _, actor in asked})
+        found = await (ask or run)(reread_all, {actor.seat for _, actor in asked})
         overtaken = set()
         for connection, before in asked:
             actor = found.get(before.seat)

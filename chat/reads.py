@@ -10,13 +10,11 @@ from chat.feed import RoomEvent
 from chat.models import Message, Room, RoomMember
 from chat.publish import frame_of
 from chat.queries import facts_of
-from tenants.access import reread_all
-from tenants.actor import Actor
+from core.sql import Compiled
 from tenants.models import active_seat
 from tenants.permissions import Verb, allows
 from tenants.roles import TenantRole
 
-CHUNK = 500
 MISSED = 500
 """Changed messages beyond which a feed does not catch up: its sockets subscribe anew."""
 
@@ -86,20 +84,9 @@ def _unseen(room: UUID, since: int) -> Missed | None:
     return Missed(Head(rev, readers), RoomEvent(since + 1, rev, readers, ()))
 
 
+_heads = Compiled(lambda rooms: Room.objects.filter(pk__in=rooms).values_list("pk", "rev", "readers_version"), "rooms")
+
+
 def heads(rooms: Iterable[UUID]) -> dict[UUID, Head]:
     """Rev and readers' version of each of these rooms that exists."""
-    found: dict[UUID, Head] = {}
-    asked = list(rooms)
-    for start in range(0, len(asked), CHUNK):
-        chunk = Room.objects.filter(pk__in=asked[start : start + CHUNK])
-        found.update({pk: Head(rev, readers) for pk, rev, readers in chunk.values_list("pk", "rev", "readers_version")})
-    return found
-
-
-def actors(seats: Iterable[UUID]) -> dict[UUID, Actor]:
-    """Of these seats, those that count, as they are now."""
-    found: dict[UUID, Actor] = {}
-    asked = list(seats)
-    for start in range(0, len(asked), CHUNK):
-        found.update(reread_all(asked[start : start + CHUNK]))
-    return found
+    return {pk: Head(rev, readers) for pk, rev, readers in _heads.rows(rooms=set(rooms))}

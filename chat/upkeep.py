@@ -3,7 +3,9 @@
 import asyncio
 import random
 import time
+from collections.abc import Awaitable, Iterable, Iterator
 from contextlib import suppress
+from typing import TypeVar
 from uuid import UUID
 
 import structlog
@@ -13,16 +15,20 @@ from chat import reads
 from chat.catchup import current_epoch
 from chat.groups import PAUSE
 from chat.hub import Hub
-from core.db import run
+from core.db import run_aside
 from core.errors import Unavailable
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
 BLIND = 15.0
 """Seconds without the database, three sweeps at least, after which the sockets close: nobody's right can be vouched for
-any more."""
+any more. While the layer tells of ends, any answer will do; without it, only a whole sweep."""
 PATIENCE = 10.0
-"""Seconds that a sweep may take; a database that does not answer must not end the sweeping."""
+"""Seconds that a look may take; a database that does not answer must not end the sweeping."""
+CHUNK = 500
+"""Rooms, seats or logins that are looked at together, so that a crowd does not hold up the rest."""
 HASTE = 5
 """So many times as often the sweep looks while the layer is lost and nothing else tells of changes."""
 SPREAD = 0.5
@@ -35,8 +41,7 @@ async def keep_sweeping(hub: Hub) -> None:
     while True:
         began = time.monotonic()
         try:
-            async with asyncio.timeout(PATIENCE):
-                epoch = await _sweep(hub, epoch)
+            epoch = await _sweep(hub, epoch)
             hub.vouched_at = began
         except (Unavailable, TimeoutError):
             log.warning("sweep without the database")
@@ -56,16 +61,33 @@ async def _until_next_sweep(hub: Hub) -> None:
 
 
 async def _sweep(hub: Hub, epoch: UUID | None) -> UUID:
-    now = await run(current_epoch)
+    """On a thread of its own: a storm of people who come must not make those who are here wait for it."""
+    now = await _look(hub, run_aside(current_epoch))
     if epoch not in (None, now):
         hub.start_anew()
-    rooms = hub.feeds.rooms
-    heads = await run(reads.heads, rooms)
-    for room in rooms:
-        hub.feeds.notice(room, heads.get(room))
-    await hub.check_seats(list(hub.seats))
-    await hub.check_logins(list(hub.logins))
+    for rooms in _chunks(hub.feeds.rooms):
+        heads = await _look(hub, run_aside(reads.heads, rooms))
+        for room in rooms:
+            hub.feeds.notice(room, heads.get(room))
+    for seats in _chunks(hub.seats):
+        await _look(hub, hub.check_seats(seats, run_aside))
+    for logins in _chunks(hub.logins):
+        await _look(hub, hub.check_logins(logins, run_aside))
     return now
+
+
+async def _look(hub: Hub, look: Awaitable[T]) -> T:
+    async with asyncio.timeout(PATIENCE):
+        found = await look
+    if not hub.groups.watch.lost:
+        hub.vouched_at = time.monotonic()
+    return found
+
+
+def _chunks(of: Iterable[UUID]) -> Iterator[list[UUID]]:
+    everything = list(of)
+    for start in range(0, len(everything), CHUNK):
+        yield everything[start : start + CHUNK]
 
 
 async def keep_joined(hub: Hub) -> None:

@@ -16,6 +16,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _pool = ThreadPoolExecutor(max_workers=settings.DATABASE_THREADS, thread_name_prefix="database")
+_aside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="aside")
 
 
 def _call(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -33,9 +34,18 @@ async def run(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 
     Channels' own helper queues every call of the process on one thread. A lost database is `Unavailable`.
     """
+    return await _run_on(_pool, fn, *args, **kwargs)
+
+
+async def run_aside(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """The same for what must not wait in a crowd, on a thread of its own."""
+    return await _run_on(_aside, fn, *args, **kwargs)
+
+
+async def _run_on(pool: ThreadPoolExecutor, fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     context = contextvars.copy_context()
     call = functools.partial(_call, fn, *args, **kwargs)
-    return await asyncio.get_running_loop().run_in_executor(_pool, context.run, call)
+    return await asyncio.get_running_loop().run_in_executor(pool, context.run, call)
 
 
 def hand_over(fn: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:

@@ -80,7 +80,7 @@ class Database:
     """Stands in for `run`: each read waits while it is held, then answers what the test has set."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, Any] = {"alive": set, "actors": {}, "rights": {}, "missed": None, "_shape": None}
+        self.answers: dict[str, Any] = {"alive": set, "reread_all": {}, "rights": {}, "missed": None, "_shape": None}
         self.answers["greeting"] = lambda actor, *_: Greeting(actor, PingEvent())  # type: ignore[arg-type]
         self.asked: list[str] = []
         self.open = asyncio.Event()
@@ -437,7 +437,7 @@ async def test_a_seat_that_changes_while_it_is_read_for_the_greeting_is_read_aga
 ) -> None:
     ear = Ear()
     newer = replace(ear.actor, role=TenantRole.ADMIN, seat_version=2)
-    database.answers["actors"] = {ear.actor.seat: newer}
+    database.answers["reread_all"] = {ear.actor.seat: newer}
     database.open.clear()
     connecting = asyncio.ensure_future(here.connect(ear))
     await database.until_asked("greeting")
@@ -470,10 +470,10 @@ async def test_an_older_look_at_a_seat_does_not_undo_a_newer_event(here: Hub, da
     here.seats[ear.actor.seat].add(ear)
     before, after = ear.actor, replace(ear.actor, seat_version=1)
     looks = iter([before, after])
-    database.answers["actors"] = lambda _asked: {ear.actor.seat: next(looks)}
+    database.answers["reread_all"] = lambda _asked: {ear.actor.seat: next(looks)}
     database.open.clear()
     looking = asyncio.ensure_future(here.check_seats([ear.actor.seat]))
-    await database.until_asked("actors")
+    await database.until_asked("reread_all")
     here._hear({"type": "conclave.seat", "seat": str(ear.actor.seat), "text": "told", "room": None, "version": 1})
     database.open.set()
     await looking
@@ -484,7 +484,7 @@ async def test_an_older_look_at_a_seat_does_not_undo_a_newer_event(here: Hub, da
 async def test_a_seat_whose_events_were_lost_is_told_to_ask_anew(here: Hub, database: Database) -> None:
     ear = greeted()
     here.seats[ear.actor.seat].add(ear)
-    database.answers["actors"] = {ear.actor.seat: replace(ear.actor, seat_version=3)}
+    database.answers["reread_all"] = {ear.actor.seat: replace(ear.actor, seat_version=3)}
     await here.check_seats([ear.actor.seat])
     await here.check_seats([ear.actor.seat])
     assert ear.queued == ["resync"]
@@ -641,7 +641,7 @@ async def test_an_abandoned_registration_leaves_nothing_behind(here: Hub, layer:
 
 async def test_a_socket_that_goes_takes_everything_of_it_along(here: Hub, database: Database) -> None:
     ear = greeted()
-    database.answers["actors"] = {ear.actor.seat: ear.actor}
+    database.answers["reread_all"] = {ear.actor.seat: ear.actor}
     database.answers["alive"] = set
     await here.connect(ear)
     await subscribed(here, ear)
