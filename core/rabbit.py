@@ -7,8 +7,8 @@ from weakref import WeakKeyDictionary
 
 from channels_rabbitmq.core import RabbitmqChannelLayer
 
-CONNECTING = 1.0
-"""Seconds that a call waits for the connection; longer, and calls would pile up while the broker is away."""
+CONNECTING = 1.5
+"""Seconds that a call waits for the connection: less than its caller's patience, so that a loss has its name."""
 
 
 class RabbitLayer:
@@ -55,7 +55,7 @@ class RabbitLayer:
     async def reconnect(self, _host: int) -> None:
         """Ask a connection that brings nothing back to close; the library opens the next one, with all its groups.
 
-        One that does not even answer that is ended by the heartbeats, within two minutes.
+        One that does not even answer that is ended by the heartbeats of both sides: measured, after three minutes.
         """
         connection = self._layer().carehare_connection
         if connection.done():

@@ -26,6 +26,7 @@ class Scene(NamedTuple):
     here: Socket
     there: Socket
     rest: Rest
+    before: dict[str, list[int]]
 
     async def say(self, body: str) -> dict[str, Any]:
         sent: dict[str, Any] = await self.here.do("message.send", room=self.room, body=body, nonce=body)
@@ -55,6 +56,14 @@ class Scene(NamedTuple):
         for server in self.servers:
             await becomes(server, {"status": "ok"}, patience)
 
+    async def well(self) -> None:
+        """The layer works, and the logs' count begins: a slow start may look like a loss."""
+        await self.back(30)
+        self.before.update({words: self.noted(words) for words in (LOST, BACK)})
+
+    def noted_since(self, words: str) -> list[int]:
+        return [now - then for now, then in zip(self.noted(words), self.before[words], strict=True)]
+
     def noted(self, words: str) -> list[int]:
         """How often each server's log says this."""
         return [server.log_text().count(words) for server in self.servers]
@@ -71,7 +80,7 @@ async def scene(stack: Stack, cast: Cast) -> AsyncIterator[Scene]:
         ):
             for socket in (here, there):
                 await socket.do("subscribe", room=room)
-            yield Scene(stack, servers, cast, room, here, there, rest)
+            yield Scene(stack, servers, cast, room, here, there, rest, {})
     assert not [server for server in servers if "hub task failed" in server.log_text()]
     assert not [server for server in servers if "Traceback" in server.log_text()]
 

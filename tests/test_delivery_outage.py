@@ -29,7 +29,7 @@ def made(make_stack: Any, **settings: str) -> Any:
 async def test_without_redis_sends_succeed_and_everyone_catches_up_by_the_sweep(make_stack: Any, away: str) -> None:
     async with scene(*made(make_stack, HUB_SWEEP_SECONDS=str(SWEEP))) as play:
         await play.heard(await play.say("with Redis"), SWEEP)
-        await play.back()
+        await play.well()
         redis = play.stack.redis
         assert redis
         redis.stop() if away == "stopped" else redis.pause()
@@ -53,7 +53,7 @@ async def test_without_redis_sends_succeed_and_everyone_catches_up_by_the_sweep(
         await play.back()
         await play.live(after=away)
         await assert_folded(play.rest, play.room, play.here, play.there)
-        assert play.noted(LOST) == play.noted(BACK) == [1, 1], "each said once"
+        assert play.noted_since(LOST) == play.noted_since(BACK) == [1, 1], "each said once"
 
 
 async def test_redis_may_be_away_at_the_start_and_again_and_what_was_joined_is_live_each_time_it_comes(

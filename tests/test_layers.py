@@ -20,7 +20,7 @@ from tests.holes import Way
 from tests.outages import BACK, LOST, NEVER, Scene, scene
 from tests.processes import Stack
 
-pytestmark = pytest.mark.once  # chooses its stacks itself
+pytestmark = [pytest.mark.once, pytest.mark.aside]  # chooses its stacks itself
 
 
 # What `CHANNELS_URL` may say.
@@ -126,6 +126,7 @@ async def test_two_redis_servers_share_the_rooms_and_one_that_is_lost_takes_only
     sharded: tuple[Stack, Cast], hosts: list[servers.Server]
 ) -> None:
     async with scene(*sharded) as play:
+        await play.well()
         rooms = await rooms_on_each(play)
         for room in rooms:
             await say_in(play, room, f"all is well {room}", 10)
@@ -138,7 +139,9 @@ async def test_two_redis_servers_share_the_rooms_and_one_that_is_lost_takes_only
         for n in range(20):
             await say_in(play, rooms[0], f"on the other host {n}", 10)
             await play.here.do("message.send", room=rooms[1], body=f"to nobody there {n}", nonce=f"lost {n}")
-        assert play.noted(LOST) == [1, 1] and play.noted(BACK) == [0, 0], "each said once, whatever the calls meet"
+        assert [play.noted_since(LOST), play.noted_since(BACK)] == [[1, 1], [0, 0]], (
+            "each said once, whatever the calls meet"
+        )
         hosts[1].start()
         await play.back()
         for n in range(10):
@@ -146,7 +149,7 @@ async def test_two_redis_servers_share_the_rooms_and_one_that_is_lost_takes_only
                 await say_in(play, room, f"all is well again {n} {room}", 10)
         for room in rooms:
             await assert_folded(play.rest, room, play.here, play.there)
-        assert play.noted(LOST) == play.noted(BACK) == [1, 1]
+        assert play.noted_since(LOST) == play.noted_since(BACK) == [1, 1]
 
 
 def flush(host: servers.Server) -> None:
@@ -165,6 +168,7 @@ async def test_a_connection_that_went_silent_is_noticed_and_replaced(
     async with Way(int(urlsplit(hosts[0].url).port or 0)) as way:
         stack.environ["CHANNELS_URL"] = f"redis://127.0.0.1:{way.port}/0"
         async with scene(stack, cast) as play:
+            await play.well()
             await play.heard(await play.say("all is well"), 10)
             way.forget()
             missed = [await play.say(f"on a dead connection {n}") for n in range(3)]
@@ -173,7 +177,7 @@ async def test_a_connection_that_went_silent_is_noticed_and_replaced(
             await play.back()
             await play.live(after="a dead connection")
             await assert_folded(play.rest, play.room, play.here, play.there)
-            assert play.noted(LOST) == play.noted(BACK) == [1, 1]
+            assert play.noted_since(LOST) == play.noted_since(BACK) == [1, 1]
 
 
 # RabbitMQ.
@@ -201,8 +205,7 @@ async def test_two_servers_converse_over_rabbitmq(over_rabbitmq: tuple[Stack, Ca
         answer = await play.there.do("message.send", room=play.room, body="and back", nonce="back")
         await play.here.until(lambda: answer["message"]["id"] in play.here.rooms[play.room].messages)
         await assert_folded(play.rest, play.room, play.here, play.there)
-        await play.back()
-        assert play.noted(LOST) == [0, 0]
+        await play.well()
 
 
 @pytest.mark.long
@@ -211,6 +214,7 @@ async def test_a_broker_that_restarts_costs_nobody_a_message(
     over_rabbitmq: tuple[Stack, Cast], rabbitmq: servers.Server
 ) -> None:
     async with scene(*over_rabbitmq) as play:
+        await play.well()
         await play.heard(await play.say("all is well"), 10)
         rabbitmq.stop()
         for n in range(3):
@@ -220,7 +224,7 @@ async def test_a_broker_that_restarts_costs_nobody_a_message(
         await play.back(60)
         await play.live(after="a restart of the broker")
         await assert_folded(play.rest, play.room, play.here, play.there)
-        assert play.noted(LOST) == play.noted(BACK) == [1, 1]
+        assert play.noted_since(LOST) == play.noted_since(BACK) == [1, 1]
 
 
 @pytest.mark.long
