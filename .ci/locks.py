@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ("requirements/run.txt", "requirements/rabbitmq.txt", "requirements/test.txt")
+LOCKS = ("requirements/run.txt", "requirements/rabbitmq.txt", "requirements/test.txt", "requirements/bench.txt")
 MARK = "#    uv pip compile "
 
 
@@ -22,8 +22,8 @@ def main() -> int:
         copy = Path(name)
         shutil.copy(ROOT / "pyproject.toml", copy)
         (copy / "requirements").mkdir()
-        for lock in LOCKS:
-            shutil.copy(ROOT / lock, copy / lock)
+        for source in (*LOCKS, "requirements/bench.in"):
+            shutil.copy(ROOT / source, copy / source)
         stale = []
         for lock in LOCKS:
             done = subprocess.run(command_of(ROOT / lock), cwd=copy, capture_output=True, text=True, check=False)

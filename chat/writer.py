@@ -1,5 +1,4 @@
-"""One lane an organization for all that takes a rev: messages that are sent together become one transaction, any
-other change has its turn."""
+"""One lane an organization for all that takes a rev: who sends together shares a transaction, the rest has its turn."""
 
 import asyncio
 import functools
