@@ -39,6 +39,8 @@ class World:
     ended_at: dict[str, int] = field(default_factory=dict)
     flights: list[Flight] = field(default_factory=list)
     sent: Counter[str] = field(default_factory=Counter)
+    shown: dict[tuple[str, str], People] = field(default_factory=dict)
+    """By hub and room, who was there when the hub last said that this may have changed."""
 
     def start(self) -> str:
         name = f"hub {next(self.names)}"
@@ -74,6 +76,7 @@ class World:
         self.now += 1
         for name, hub in self.hubs.items():
             hub.expire(self.now)
+            self.look(name)
             self.send(name, hub.speak(self.now))
 
     def deliver(self) -> None:
@@ -86,6 +89,10 @@ class World:
             self.deliver()
             self.tick()
         self.deliver()
+
+    def look(self, name: str) -> None:
+        for room in self.hubs[name].take_stirred():
+            self.shown[name, room] = self.hubs[name].people(room)
 
     def rooms(self, name: str) -> list[str]:
         return [room for room, people in self.truth[name].items() if people]
@@ -100,6 +107,9 @@ class World:
         for name, hub in self.hubs.items():
             for room in self.rooms(name):
                 assert hub.people(room) == self.here(room), (name, room)
+            self.look(name)
+            for room in self.rooms(name):
+                assert self.shown[name, room] == self.here(room), "it was said that it changed"
 
 
 @pytest.fixture
@@ -305,7 +315,26 @@ def test_a_newcomer_among_the_hubs_learns_of_everyone_within_seconds(world: Worl
     world.check()
 
 
+def test_a_newcomer_among_the_hubs_need_not_wait_for_the_beats_of_the_others(world: World) -> None:
+    one, _ = two(world)
+    world.settle(one, "room", "a")
+    world.honest(4)
+    third = world.start()
+    world.settle(third, "room", "c")
+    world.honest(3)
+    world.check()
+
+
 # What it costs.
+
+
+def test_a_question_without_an_answer_is_asked_again_after_a_while(world: World) -> None:
+    one, other = two(world)
+    world.settle(other, "room", "b")
+    world.end(one, politely=False)
+    world.sent.clear()
+    world.honest(10)
+    assert 4 <= world.sent["asks"] <= 6
 
 
 def test_where_nothing_changes_a_hub_says_nothing_but_its_beat(world: World) -> None:
