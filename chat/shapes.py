@@ -8,6 +8,7 @@ from msgspec import UNSET
 
 from chat.models import Message, RoomMember
 from chat.protocol import Author, MessageCreated, MessageDeleted, MessageShape, MessageUpdated, ReactionCount, RoomShape
+from core.sql import Compiled
 from core.wire import moment, moment_or_none
 from tenants.roles import RoomKind
 
@@ -64,13 +65,20 @@ def room_shape(room: Any, people: Iterable[Author] | None = None) -> RoomShape:
     )
 
 
+_people = Compiled(
+    lambda rooms: (
+        RoomMember.objects.filter(room__in=rooms)
+        .order_by("pk")
+        .values_list("room", "seat", "seat__user", "seat__user__display_name")
+    ),
+    "rooms",
+)
+
+
 def people_of(rooms: Iterable[Any], but: UUID) -> dict[Any, list[Author]]:
     """For the direct rooms among these: everyone in them except seat `but`."""
     found: dict[Any, list[Author]] = {room.pk: [] for room in rooms if room.kind == RoomKind.DIRECT}
-    if not found:
-        return found
-    members = RoomMember.objects.filter(room__in=found).exclude(seat=but)
-    for member in members.select_related("seat__user").order_by("pk"):
-        user = member.seat.user
-        found[member.room_id].append(Author(id=str(user.pk), display_name=user.display_name))
+    for room, seat, user, name in _people.rows(rooms=found) if found else ():
+        if seat != but:
+            found[room].append(Author(id=str(user), display_name=name))
     return found

@@ -180,6 +180,12 @@ def _metered(application: Application) -> Application:
     return metered
 
 
+def _configured(factory: WebSocketFactory) -> type[Socket]:
+    """autobahn copies every option into each socket, and writes them all down for a log that nobody keeps."""
+    options = {name: getattr(factory, name) for name in Socket.CONFIG_ATTRS}
+    return type("ConfiguredSocket", (Socket,), {**options, "CONFIG_ATTRS": ()})
+
+
 class SocketFactory(WebSocketFactory):
     protocol = Socket
 
@@ -215,6 +221,7 @@ class Server(Daphne):
             maxMessagePayloadSize=settings.SOCKET_FRAME_BYTES,
             failByDrop=False,  # else 1007 and 1009 never arrive
         )
+        self.ws_factory.protocol = _configured(self.ws_factory)
         globalLogBeginner.beginLoggingTo([lambda _event: None], redirectStandardIO=False, discardBuffer=True)
         asyncio.set_event_loop(reactor._asyncioEventloop)
         self.listener.setblocking(False)

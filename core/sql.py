@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
+from weakref import WeakKeyDictionary
 
 import psycopg
 from django.db import connection, models
@@ -96,12 +97,26 @@ def run_all(statements: Sequence[Statement]) -> list[Rows]:
         with connection.wrap_database_errors:
             raw: Any = connection.connection
             with raw.pipeline():
-                cursors = [psycopg.Cursor(raw).execute(statement.sql, statement.params) for statement in statements]
+                cursors = [
+                    cursor.execute(statement.sql, statement.params)
+                    for cursor, statement in zip(_cursors(raw, len(statements)), statements, strict=True)
+                ]
             found = [cursor.fetchall() if cursor.description else [] for cursor in cursors]
     else:
         with connection.cursor() as cursor:
             found = [_fetch(cursor, statement) for statement in statements]
     return [each.convert(rows) if each.convert else rows for each, rows in zip(statements, found, strict=True)]
+
+
+_kept: WeakKeyDictionary[Any, list[Any]] = WeakKeyDictionary()
+
+
+def _cursors(raw: Any, count: int) -> list[Any]:
+    """Cursors of a connection, kept with it: making one costs more than a small statement."""
+    kept = _kept.setdefault(raw, [])
+    while len(kept) < count:
+        kept.append(psycopg.Cursor(raw))
+    return kept[:count]
 
 
 def _fetch(cursor: Any, statement: Statement) -> Rows:
