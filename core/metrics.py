@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest, start_http_server
 
 SOCKETS = Gauge("conclave_sockets", "Sockets that are open now")
+TASKS = Gauge("conclave_tasks", "Tasks on the event loop")
 FRAMES = Counter("conclave_frames_total", "Frames that clients sent", ["type"])
 SENT = Counter("conclave_frames_sent_total", "Frames written to sockets, answers and events")
 CLOSES = Counter("conclave_closes_total", "Sockets that the server closed", ["code"])

@@ -229,7 +229,9 @@ class Server(Daphne):
         reactor.callLater(1, self.application_checker)
         reactor.callLater(2, self.timeout_checker)
         reactor.addSystemEventTrigger("before", "shutdown", self.drain)
-        asyncio.get_event_loop().call_soon(self.when_ready)
+        loop = asyncio.get_event_loop()
+        metrics.TASKS.set_function(lambda: len(asyncio.all_tasks(loop)))
+        loop.call_soon(self.when_ready)
         reactor.run()
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:

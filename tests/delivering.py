@@ -202,18 +202,19 @@ class Client:
 
     async def _follow(self, socket: Listener) -> None:
         """Until it ends; where it is told to, it subscribes again."""
-        ended = asyncio.ensure_future(asyncio.shield(socket._task))
-        while not ended.done():
+        while not socket._task.done():
             news = asyncio.ensure_future(socket.until(lambda: bool(socket.resyncs), 86_400))
-            await asyncio.wait([ended, news], return_when=asyncio.FIRST_COMPLETED)
-            news.cancel()
-            await asyncio.wait([news])
-            if socket.resyncs and not ended.done():
+            try:
+                await asyncio.wait([socket._task, news], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                news.cancel()
+                await asyncio.gather(news, return_exceptions=True)
+            if socket.resyncs and not socket._task.done():
                 rooms = list(self.held) if None in socket.resyncs else [str(room) for room in set(socket.resyncs)]
                 socket.resyncs.clear()
                 with contextlib.suppress(ConnectionError, TimeoutError, Away):
                     await self._subscribe(socket, rooms)
-        await ended
+        socket._task.result()
 
     async def do(self, kind: str, **fields: Any) -> dict[str, Any]:
         """A command, until it is answered for good; its `ok` or `error` frame."""

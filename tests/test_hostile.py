@@ -205,8 +205,8 @@ async def assert_others_hardly_notice(play: Scene, quiet: float, kind: str) -> N
 
 @pytest.mark.long
 async def test_others_hardly_notice_a_hostile_socket(make_stack: Any) -> None:
-    """The one kind after the other, with the limits as they are in use."""
-    async with scene(make_stack, "real", RATE_LIMIT_FACTOR="1") as play:
+    """The one kind after the other, with the limits as they are in use, but for those on what the measuring sends."""
+    async with scene(make_stack, "real", RATE_LIMIT_FACTOR="1", LIMIT_SENDS_USER="100000/20") as play:
         watch = Watch(play)
         await watch.p99(1)
         quiet = await watch.p99()
