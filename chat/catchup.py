@@ -7,11 +7,11 @@ from uuid import UUID
 
 import msgspec
 from django.conf import settings
-from django.db.models import F, QuerySet, Subquery
+from django.db.models import F, QuerySet
 
 from chat.models import Epoch, Message
 from chat.protocol import CatchUp, Since
-from chat.queries import facts_of, messages_seen_by, room_read_by
+from chat.queries import Readable, facts_of, messages_seen_by, room_read_by
 from chat.shapes import message_shape
 from core.wire import encode
 from tenants.actor import Actor
@@ -47,7 +47,7 @@ def catch_up(
     the two is either in the rows or above the answer's rev, never lost; after a removal there are no rows.
     """
     budget = settings.SOCKET_PAGE_BYTES if budget is None else budget
-    found = _head(actor, room)
+    found = room_read_by(actor, room)
     epoch = str(found.epoch)
     usable = since is not None and since.epoch == epoch and _oldest(found) <= since.rev <= found.rev
     rows = messages_seen_by(actor).filter(room=room)
@@ -74,16 +74,10 @@ def catch_up(
     )
 
 
-def _head(actor: Actor, room: UUID) -> Any:
-    epoch = Subquery(Epoch.objects.values("value")[:1])
-    return room_read_by(actor, room, epoch=epoch, my_joined=F("me__joined_rev"))
-
-
-def _oldest(room: Any) -> int:
+def _oldest(room: Readable) -> int:
     """The oldest cursor to catch up from. Who left a room whose past newcomers don't see, and came back, holds what
     a fresh read no longer shows."""
-    joined: int = room.my_joined if room.my_from > 1 else 0
-    return max(int(room.rev) - TOO_FAR, joined)
+    return max(room.rev - TOO_FAR, room.my_joined if room.my_from > 1 else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +99,7 @@ def _fit(rows: Sequence[Any], budget: int) -> _Page:
 
 
 def _newest(rows: QuerySet[Message, Any], limit: int, budget: int) -> tuple[_Page, None, bool]:
-    page = _fit(list(rows.order_by("-number")[:limit]), budget)
+    page = _fit(list(rows.order_by("-number")[:limit]) if limit else [], budget)
     page.encoded.reverse()
     return page, None, False
 

@@ -1,14 +1,16 @@
 """What is seen: every read of rooms and messages, actor first. Restates the table's `…_SEE` cells in SQL."""
 
 from collections.abc import Iterable
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Count, Exists, F, FilteredRelation, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Greatest
 
-from chat.models import Message, Room, RoomMember
+from chat.models import Epoch, Message, Room, RoomMember
 from core.errors import NotFound
+from core.sql import Compiled
 from tenants.actor import Actor
 from tenants.models import active_seat
 from tenants.permissions import Facts
@@ -45,15 +47,39 @@ def room_seen_by(actor: Actor, room: UUID) -> Any:
     return found
 
 
-def room_read_by(actor: Actor, room: UUID, /, **also: Any) -> Any:
-    """A room that the actor is a member of, or `NotFound`; an open one, too, must be joined before it is read.
+class Readable(NamedTuple):
+    """A room as one of its members reads it."""
 
-    `also` annotates it, in the same statement.
-    """
-    found = rooms_seen_by(actor).filter(INSIDE, pk=room).annotate(**also).first()
-    if found is None:
+    rev: int
+    number: int
+    readers_version: int
+    kind: str
+    posting: str
+    archived_at: datetime | None
+    my_role: str
+    my_from: int
+    my_joined: int
+    epoch: UUID
+
+
+_readable = Compiled(
+    lambda rooms, seats, roles: RoomMember.objects.filter(
+        active_seat("seat__"), room__in=rooms, seat__in=seats, seat__role__in=roles
+    )
+    .annotate(epoch=Subquery(Epoch.objects.values("value")[:1]))
+    .values_list(
+        *(f"room__{name}" for name in Readable._fields[:6]), "role", "visible_from", "joined_rev", "epoch"
+    ),
+    "rooms", "seats", "roles",
+)  # fmt: skip
+
+
+def room_read_by(actor: Actor, room: UUID) -> Readable:
+    """A room that the actor is a member of, or `NotFound`; an open one, too, must be joined before it is read."""
+    found = _readable.rows(rooms=[room], seats=[actor.seat], roles=[str(actor.role)])
+    if not found:
         raise NotFound("No such room, or you are not a member of it.")
-    return found
+    return Readable(*found[0])
 
 
 def messages_seen_by(actor: Actor) -> QuerySet[Message]:
