@@ -182,7 +182,8 @@ def _metered(application: Application) -> Application:
 
 def _configured(factory: WebSocketFactory) -> type[Socket]:
     """autobahn copies every option into each socket, and writes them all down for a log that nobody keeps."""
-    options = {name: getattr(factory, name) for name in Socket.CONFIG_ATTRS}
+    found = {name: getattr(factory, name) for name in Socket.CONFIG_ATTRS}
+    options = {name: staticmethod(value) if callable(value) else value for name, value in found.items()}
     return type("ConfiguredSocket", (Socket,), {**options, "CONFIG_ATTRS": ()})
 
 
