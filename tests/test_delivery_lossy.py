@@ -24,7 +24,7 @@ CUT = 5.0
 
 
 async def run(make_stack: Any, processes: int, number: int, rooms: int, changes: int) -> None:
-    stack, cast = make_stack("real", HUB_SWEEP_SECONDS=str(SWEEP))
+    stack, cast = make_stack("real", HUB_SWEEP_SECONDS=str(SWEEP), ACCESS_TOKEN_SECONDS="7200")
     servers = stack.serve(processes, "serve", "--settings=tests.settings_lying")
     people = [cast.owner, cast.moderator, cast.member, cast.guest, cast.lurker]
     async with AsyncExitStack() as opened:

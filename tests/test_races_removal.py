@@ -17,8 +17,10 @@ from tests.sockets import Socket
 pytestmark = pytest.mark.once  # chooses its stacks itself
 AT_ONCE = 4
 """Rooms in which a removal races the rest at one time."""
-EACH = 2
-"""Messages that each of those who stay sends in each room of a round; who goes sends until refused."""
+WRITES = 4
+"""Messages, and as many edits, by those who stay, in each trial; who goes sends until refused."""
+PAUSE = 0.01
+"""Seconds between two subscribes or reads of the one who goes."""
 LISTENING = 3
 """Sockets in each room, of the one who goes, that do nothing but listen; one more sends, one more comes and goes."""
 
@@ -129,11 +131,10 @@ class Play:
         room, old = place.room, max(self.stays[0].rooms[place.room].messages.values(), key=lambda each: each["number"])
         return [
             act
-            for n in range(EACH)
-            for index, socket in enumerate(self.stays)
+            for n, socket in zip(range(WRITES), itertools.cycle(self.stays), strict=False)
             for act in (
-                socket.send("message.send", room=room, body=name, nonce=f"{name} {index} {n}"),
-                socket.send("message.edit", message=old["id"], body=f"{name} {index} {n}"),
+                socket.send("message.send", room=room, body=name, nonce=f"{name} {n}"),
+                socket.send("message.edit", message=old["id"], body=f"{name} {n}"),
             )
         ]
 
@@ -157,6 +158,7 @@ class Play:
                 return revs
             revs += [answer["result"]["rev"], *(message["rev"] for message in answer["result"]["messages"])]
             await place.caller.do("unsubscribe", room=place.room)
+            await asyncio.sleep(PAUSE)
 
     async def _read_until_refused(self, place: Place) -> list[int]:
         revs = []
@@ -170,6 +172,7 @@ class Play:
             messages = answer.json().get("results", answer.json().get("messages"))
             assert place.old or all(message["number"] > place.joined for message in messages)
             revs += [message["rev"] for message in messages]
+            await asyncio.sleep(PAUSE)
 
     def _note(self, act: str, code: str | None) -> None:
         assert code in (None, "not_found")
@@ -197,7 +200,7 @@ def _removed(events: list[dict[str, Any]], room: str) -> bool:
 
 
 async def play(make_stack: Callable[..., Any], kind: str, processes: int, rooms: int, rounds: int) -> None:
-    stack, cast = make_stack(kind)
+    stack, cast = make_stack(kind, ACCESS_TOKEN_SECONDS="7200")
     options = ["--settings=tests.settings_forgetful"] if kind == "real" else []
     servers = stack.serve(processes, "serve", *options)
     story = Play(servers, cast, seed=rooms)

@@ -144,7 +144,7 @@ def _number(text: str, pattern: str) -> int:
 
 
 async def test_under_load_for_long_nothing_grows(make_stack: Any) -> None:
-    stack, cast = make_stack("real", RATE_LIMIT_FACTOR="1000")
+    stack, cast = make_stack("real", RATE_LIMIT_FACTOR="1000", ACCESS_TOKEN_SECONDS="7200")
     port = servers.free_port()
     (server,) = stack.serve(1, "serve", f"--metrics=127.0.0.1:{port}")
     soak = Soak(stack, cast, server, f"http://127.0.0.1:{port}/metrics")
