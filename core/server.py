@@ -52,6 +52,8 @@ class Socket(WebSocketProtocol):
 
     asked = False
     counted = False
+    deaf = False
+    """Nothing that it says is heard any more."""
     unheard = 0
     """Frames since the last look that bring the application nothing: pings, pongs, parts of messages."""
     flow: Flow
@@ -71,7 +73,7 @@ class Socket(WebSocketProtocol):
         if self.asked and self.state == self.STATE_CONNECTING:
             self.data += data
             self.flow.hold()
-        else:
+        elif not self.deaf:
             super().dataReceived(data)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
@@ -91,9 +93,10 @@ class Socket(WebSocketProtocol):
         super().onPong(payload)
 
     def _bear(self, counts: bool = True) -> None:
-        """What the application never sees it can't limit."""
+        """What the application never sees it can't limit. Reading on costs nothing and lets the reason arrive."""
         self.unheard += counts
         if self.unheard > UNHEARD_FRAMES and self.state == self.STATE_OPEN:
+            self.deaf = True
             self._end(RateLimited("Too many frames without a command."))
             self.sendCloseFrame(code=RateLimited.close)
 

@@ -31,6 +31,8 @@ WINDOW = 2.0
 """Seconds over which a p99 is taken."""
 WINDOWS = 5
 PAUSE = 0.02
+BETWEEN = 1.0
+"""Seconds between two attacks: what starting one costs is not the server's doing."""
 FLOOR = 0.1
 """Seconds below which a p99 is no worse than any other."""
 
@@ -186,6 +188,7 @@ async def attacked_until(play: Scene, kind: str, done: asyncio.Event) -> list[di
     while not done.is_set():
         async with Attack(play, kind) as attack:
             outcomes.append(await attack.outcome())
+        await asyncio.sleep(BETWEEN)
     return outcomes
 
 
