@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.http import HttpResponse
 
+from accounts.models import User
 from tenants.models import Membership
-from tests.policy import Stage
+from tests.policy import Stage, request
 
 pytestmark = pytest.mark.once
 
@@ -30,6 +32,41 @@ def test_a_nonce_is_its_authors_own(stage: Stage) -> None:
     second = told(stage, "guest", "POST", path, {"body": "mine, too", "nonce": "same"})
     assert first["id"] != second["id"] and second["author"]["id"] == stage.cast.guest.id
     assert told(stage, "member", "POST", path, {"body": "mine", "nonce": "same"})["id"] == first["id"]
+
+
+def newcomers_see_nothing_old(stage: Stage) -> str:
+    """The address of an open room whose past newcomers don't see, made by the owner."""
+    made = told(stage, "owner", "POST", "rooms/", {"name": "New", "kind": "open", "history": "since_join"})
+    return f"rooms/{made['id']}"
+
+
+def refusal(answer: HttpResponse) -> tuple[int, str]:
+    return answer.status_code, json.loads(answer.content).get("code", "")
+
+
+def test_by_a_nonce_from_before_one_left_one_is_told_nothing(stage: Stage) -> None:
+    room, mine = newcomers_see_nothing_old(stage), {"body": "mine", "nonce": "mine"}
+    told(stage, "member", "POST", f"{room}/join/")
+    first = told(stage, "member", "POST", f"{room}/messages/", mine)
+    assert told(stage, "member", "POST", f"{room}/messages/", mine) == first, "who stays is answered"
+    told(stage, "member", "POST", f"{room}/leave/")
+    assert refusal(stage.ask("member", "POST", f"{room}/messages/", mine)) == (403, "forbidden")
+    told(stage, "member", "POST", f"{room}/join/")
+    assert refusal(stage.ask("member", "POST", f"{room}/messages/", mine)) == (409, "conflict")
+    assert told(stage, "member", "POST", f"{room}/messages/", {**mine, "nonce": "new"})["id"] != first["id"]
+
+
+def test_one_replies_to_what_one_may_read(stage: Stage) -> None:
+    room = newcomers_see_nothing_old(stage)
+    old = told(stage, "owner", "POST", f"{room}/messages/", {"body": "old", "nonce": "old"})
+    told(stage, "member", "POST", f"{room}/join/")
+    new = told(stage, "owner", "POST", f"{room}/messages/", {"body": "new", "nonce": "new"})
+    reply = {"body": "reply", "nonce": "reply"}
+    for hidden in (old["id"], stage.cast.messages["den_member"], stage.cast.messages["vault_owner"]):
+        answer = stage.ask("member", "POST", f"{room}/messages/", {**reply, "reply_to": hidden})
+        assert refusal(answer) == (404, "not_found")
+    assert told(stage, "member", "POST", f"{room}/messages/", {**reply, "reply_to": new["id"]})["reply_to"] == new["id"]
+    assert told(stage, "owner", "POST", f"{room}/messages/", {**reply, "reply_to": old["id"]})["reply_to"] == old["id"]
 
 
 def test_one_takes_back_ones_own_reaction_alone(stage: Stage) -> None:
@@ -81,8 +118,34 @@ def test_a_seat_that_changes_while_a_list_is_read_is_shown_nothing_more(stage: S
         assert told(stage, "lurker", "GET", path)["results"] == []
 
 
-def _change(stage: Stage, to: dict[str, str]) -> None:
-    assert Membership.objects.filter(pk=stage.seats["lurker"].pk).update(**to)
+@pytest.mark.parametrize("path", ["messages/", "changes/"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_seat_that_changes_while_a_room_is_read_is_shown_nothing_of_it(stage: Stage, path: str, change: str) -> None:
+    path = f"rooms/{stage.cast.rooms['den']}/{path}"
+    assert b"first in the den" in stage.ask("member", "GET", path).content, "premise: there is something to read"
+    with connection.execute_wrapper(after_the_seat_is_read(lambda: _change(stage, CHANGES[change], "member"))):
+        assert refusal(stage.ask("member", "GET", path)) == (404, "not_found")
+
+
+@pytest.mark.parametrize("name", ["member", "admin"], ids=["in the room", "outside it"])
+def test_a_seat_that_ends_while_a_message_is_sent_is_none_when_it_is_judged(stage: Stage, name: str) -> None:
+    path, sent = f"rooms/{stage.cast.rooms['lobby']}/messages/", {"body": "hello", "nonce": "n"}
+    here = stage.ask(name, "POST", path, sent)
+    assert here.status_code == 201 if name == "member" else refusal(here) == (403, "forbidden"), "premise: a seat"
+    with connection.execute_wrapper(after_the_seat_is_read(lambda: _change(stage, CHANGES["suspended"], name))):
+        assert refusal(stage.ask(name, "POST", path, {**sent, "nonce": "m"})) == (404, "no_seat")
+
+
+def test_who_is_deactivated_is_nobody_with_the_token_of_before(stage: Stage) -> None:
+    me = stage.cast.member
+    assert request("GET", "me/", me.bearer).status_code == 200
+    User.objects.filter(pk=me.id).update(is_active=False)
+    assert request("GET", "me/", me.bearer).status_code == 401
+    assert request("GET", "me/", stage.cast.guest.bearer).status_code == 200
+
+
+def _change(stage: Stage, to: dict[str, str], name: str = "lurker") -> None:
+    assert Membership.objects.filter(pk=stage.seats[name].pk).update(**to)
 
 
 def after_the_seat_is_read(happen: Callable[[], None]) -> Callable[..., Any]:

@@ -392,8 +392,8 @@ def test_an_organization_is_found_by_its_id_too_and_by_nothing_else(sweep: Sweep
     }
     for slug, pk in ids.items():
         assert json.loads(sweep.ask("both", row, slug=pk).content)["slug"] == slug
-    for name, slug in (("member", ids["globex"]), ("globex_owner", ids["acme"])):
-        assert code(sweep.ask(name, row, slug=slug)) == "no_seat"
+    for name, slug in (("member", "globex"), ("globex_owner", "acme"), ("suspended", "acme"), ("expired", "acme")):
+        assert code(sweep.ask(name, row, slug=ids[slug])) == "no_seat", name
     for slug in ("no", str(uuid4()), ids["acme"].upper(), ids["acme"].replace("-", "")):
         assert code(sweep.ask("both", row, slug=slug)) == "no_seat", slug
 
