@@ -31,6 +31,7 @@ TESTS = (
     "test_policy_rooms.py",
     "test_policy_messages.py",
     "test_policy_own.py",
+    "test_policy_socket.py",
     "test_sweep.py",
     "test_sweep_pages.py",
 )
@@ -194,11 +195,13 @@ class Ground:
 
 
 def watch() -> set[str]:
-    """What is used from now on: cells that are asked, and functions with a filter in them that are called."""
-    from tenants import permissions  # noqa: PLC0415  Django is ready only now
-    from tests.mutations import filters, original  # noqa: PLC0415
+    """What is used from now on: cells that are asked, and what is called of all that has a condition in it."""
+    from core.sql import Compiled  # noqa: PLC0415  Django is ready only now
+    from tenants import permissions  # noqa: PLC0415
+    from tests.mutations import omissions, original, statement  # noqa: PLC0415
 
     touched: set[str] = set()
+    every = list(omissions())
     asked = permissions.rule_for
 
     def rule_for(role: Any, verb: Any) -> Any:
@@ -206,7 +209,16 @@ def watch() -> set[str]:
         return asked(role, verb)
 
     permissions.rule_for = rule_for
-    codes = {original(*each.touches.split(":")).__code__: each.touches for each in filters()}
+    made = {id(statement(*each.touches.split(":"))): each.touches for each in every if each.kind == "statement"}
+    call = Compiled.__call__
+
+    def called(compiled: Any, **sets: Any) -> Any:
+        touched.add(made.get(id(compiled), ""))
+        return call(compiled, **sets)
+
+    Compiled.__call__ = called  # type: ignore[method-assign]
+    functions = {each.touches for each in every if each.kind != "statement"}
+    codes = {original(*touches.split(":")).__code__: touches for touches in functions}
 
     def profile(frame: Any, event: str, _argument: object) -> None:
         if event == "call" and frame.f_code in codes:
@@ -219,7 +231,7 @@ def watch() -> set[str]:
 def pairs(items: Iterable[pytest.Item]) -> Iterator[tuple[pytest.Item, pytest.Item | None]]:
     """Each test and the one after it, which tells pytest what to keep set up."""
     listed = list(items)
-    return zip(listed, [*listed[1:], None], strict=True)
+    return zip(listed, [*listed[1:], None][: len(listed)], strict=True)
 
 
 def at_once(work: Iterable[tuple[str, Callable[[], int]]]) -> Iterator[tuple[str, int]]:

@@ -42,7 +42,8 @@ def figure() -> str:
     lines = [
         f"The catalogue holds {len(every)} mutants, of which {len(EQUIVALENT)} are equivalent.",
         f"{_count(every, 'cell')} are of cells, {_count(every, 'tenant')} of filters on the organization,",
-        f"{_count(every, 'actor')} of filters on the actor.",
+        f"{_count(every, 'actor')} of filters on the actor, {_count(every, 'statement')} of conditions of",
+        f"statements that are compiled once, {_count(every, 'guard')} of guards.",
         "",
         "Equivalent, so that no request can tell them from the product:",
         "",

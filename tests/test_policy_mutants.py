@@ -1,4 +1,4 @@
-"""The tests notice each permission that goes wrong: a dozen of them here, all of them in `make mutants`."""
+"""The tests notice each permission that goes wrong: some of them here, all of them in `make mutants`."""
 
 import json
 import subprocess
@@ -21,11 +21,16 @@ SAMPLE = [
     "cell seat.transfer owner: below → not below",
     "cell room.create guest: no → yes",
     "cell room.create owner: yes → no",
-    "filter tenants/access.py actor_of: & _named(tenant)",
     "filter tenants/queries.py last_owner: tenant=tenant",
+    "statement tenants/access.py _by_slug: tenant__slug__in=slugs",
+    "statement chat/batch.py _members: active_seat('seat__')",
+    "statement chat/hello.py _rooms: seat__in=seats",
+    "guard chat/batch.py Batch._judge: seat is None",
+    "guard chat/hello.py greeting: now is None",
 ]
 KILLERS = (
     "rename_the or what_each_role or but_the_last_owner or hand_their_seat or guests_make_rooms or in_two_organizations"
+    " or while_a_message_is_sent or told_ones_organization or whose_seat_has_ended"
 )
 """Few enough to be quick: what the sample breaks, and nothing else."""
 
@@ -43,7 +48,7 @@ def run(*arguments: str, patience: float) -> Any:
     return json.loads(made.stdout) | {"code": made.returncode}
 
 
-def test_of_a_dozen_mutants_all_are_killed_but_the_one_that_these_tests_are_not_about() -> None:
+def test_of_these_mutants_all_are_killed_but_the_one_that_these_tests_are_not_about() -> None:
     survivor = "cell room.join member: opens → no"
     only = [argument for name in (*SAMPLE, survivor) for argument in ("--only", name)]
     found = run(*only, "--tests", KILLERS, patience=600)
