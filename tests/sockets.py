@@ -106,7 +106,7 @@ class Socket:
             future = self._answers.pop(frame["id"], None) if frame["id"] else None
             if future is None:
                 self._unasked.append(frame)
-            else:
+            elif not future.done():
                 future.set_result(frame)
             if frame["type"] == "ok":
                 self._begin(frame["result"])

@@ -136,5 +136,5 @@ async def test_whatever_fails_nothing_acknowledged_is_lost_and_everyone_holds_th
 )
 async def test_a_fault_among_many_clients(make_stack: Any, fault: Fault) -> None:
     async with scene(make_stack, processes=4, number=20, rooms=5) as (play, cast):
-        for _ in range(1 if fault is redis_is_silent else 2):
+        for _ in range(1 if fault in (redis_is_silent, every_server_is_told_to_go) else 2):
             await suffer(play, cast, fault)
