@@ -102,6 +102,8 @@ def run_all(statements: Sequence[Statement]) -> list[Rows]:
                     for cursor, statement in zip(_cursors(raw, len(statements)), statements, strict=True)
                 ]
             found = [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+        if connection.queries_logged:
+            connection.queries_log.extend({"sql": statement.sql, "time": "0"} for statement in statements)
     else:
         with connection.cursor() as cursor:
             found = [_fetch(cursor, statement) for statement in statements]
