@@ -1,8 +1,5 @@
 """What the tests share: the cast, in this process's database or in that of real servers."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +7,7 @@ import pytest
 from django.db import transaction
 
 from tests.cast import Cast, make_cast
-from tests.processes import Stack
+from tests.processes import Stack, make_cast_in
 
 pytest_plugins = ["tests.plugin"]
 
@@ -50,11 +47,6 @@ def make_stack() -> Iterator[Callable[..., Any]]:
         stack.stop()
 
 
-def seed(stack: Any) -> Any:
+def seed(stack: Stack) -> Any:
     """Make the cast in the stack's database."""
-    environ = stack.environ | {"DJANGO_SETTINGS_MODULE": "core.settings", "PATH": os.environ["PATH"]}
-    made = subprocess.run(
-        [sys.executable, "-m", "tests.cast"], env=environ, capture_output=True, text=True, check=False, timeout=120
-    )
-    assert made.returncode == 0, made.stderr
-    return Cast.from_json(made.stdout)
+    return Cast.from_json(stack.seeded() or make_cast_in(stack.environ))

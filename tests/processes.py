@@ -22,6 +22,7 @@ from tests import environment, servers
 ROOT = Path(__file__).resolve().parent.parent
 KILL_SECONDS = 20
 Kind = Literal["embedded", "real"]
+OF_TOKENS = {"ACCESS_TOKEN_SECONDS", "REFRESH_TOKEN_DAYS", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "JWT_KEYS"}
 Command = Literal["serve", "daphne", "uvicorn"]
 
 
@@ -89,6 +90,7 @@ class Stack:
         self.postgres: servers.Server | None = None
         self.redis: servers.Server | None = None
         self._own_database = own_database
+        self._settings = settings
         self.environ = environment.plain() | {
             "PATH": os.environ["PATH"],
             "PYTHONUNBUFFERED": "1",
@@ -113,6 +115,19 @@ class Stack:
             "CHANNELS_URL": f"{self.redis.url}/0",
             "CACHE_URL": f"{self.redis.url}/1",
         }
+
+    def seeded(self) -> str | None:
+        """Put the cast into the database, by a copy of one that has it; its JSON. None where that can't serve: on a
+        database of its own, or with settings by which tokens would be others."""
+        if self._own_database or self._settings.keys() & OF_TOKENS:
+            return None
+        source, cast = _seeded(self.kind)
+        if self.kind == "embedded":
+            shutil.copy(source, self.folder / "conclave.sqlite3")
+        else:
+            assert self.postgres is not None
+            self.environ["DATABASE_URL"] = _copy_of(self.postgres.url, source)
+        return cast
 
     def serve(self, n: int = 1, command: Command = "serve", *options: str) -> list[Process]:
         """Start `n` servers, each on a port of its own, and wait until all answer. `options` go to the command."""
@@ -196,9 +211,37 @@ def _migrated_postgres(server: str) -> str:
 
 
 def _copy_of_migrated_postgres(server: str) -> str:
+    return _copy_of(server, _migrated_postgres(server))
+
+
+def _copy_of(server: str, template: str) -> str:
     name = f"stack_{uuid4().hex}"
-    _create_database(server, name, template=_migrated_postgres(server))
+    _create_database(server, name, template)
     return _on(server, name)
+
+
+@functools.cache
+def _seeded(kind: Kind) -> tuple[str, str]:
+    """A database with the cast, made once a run: its file or name, and the cast as JSON."""
+    if kind == "embedded":
+        path = servers.folder("sqlite") / "seeded.sqlite3"
+        shutil.copy(_migrated_sqlite(), path)
+        return str(path), make_cast_in(environment.plain() | {"DATABASE_URL": f"sqlite:///{path}"})
+    server = servers.postgres()
+    assert server is not None
+    name = f"seeded_{uuid4().hex}"
+    _create_database(server.url, name, _migrated_postgres(server.url))
+    return name, make_cast_in(environment.plain() | {"DATABASE_URL": _on(server.url, name)})
+
+
+def make_cast_in(environ: dict[str, str]) -> str:
+    """Make the cast in the database of this environment; its JSON."""
+    environ = {"ACCESS_TOKEN_SECONDS": "7200"} | environ | {"DJANGO_SETTINGS_MODULE": "core.settings"}
+    command = [sys.executable, "-m", "tests.cast"]
+    environ["PATH"] = os.environ["PATH"]
+    made = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=120)
+    assert made.returncode == 0, made.stderr
+    return made.stdout
 
 
 def _create_database(server: str, name: str, template: str = "template0") -> None:
