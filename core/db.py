@@ -7,11 +7,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
 
 from core.errors import Unavailable
 
+log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -49,9 +51,18 @@ async def _run_on(pool: ThreadPoolExecutor, fn: Callable[P, R], *args: P.args, *
 
 
 def hand_over(fn: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-    """Let a pool thread run `fn`, which handles its own errors; nobody waits for it."""
-    call: Callable[P, object] = functools.partial(_call, fn)
-    _pool.submit(call, *args, **kwargs)
+    """Let a pool thread run `fn`, which handles its own errors; nobody waits for it, so it is run whatever the state of
+    the thread's connection."""
+    _pool.submit(_surely, functools.partial(fn, *args, **kwargs))
+
+
+def _surely(fn: Callable[[], object]) -> None:
+    try:
+        close_old_connections()
+    except Exception:
+        log.exception("a connection could not be looked at")
+    fn()
+    close_old_connections()
 
 
 def transactional(fn: Callable[P, R]) -> Callable[P, R]:
