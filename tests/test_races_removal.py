@@ -20,7 +20,7 @@ AT_ONCE = 4
 """Rooms in which a removal races the rest at one time."""
 WRITES = 3
 """Messages, and as many edits, by those who stay, in each trial; who goes sends until refused."""
-LONGEST = 240.0
+LONGEST = 150.0
 """Seconds after which no further round begins, however many are left."""
 PAUSE = 0.05
 """Seconds between two subscribes or reads of the one who goes."""
