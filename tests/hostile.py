@@ -81,6 +81,13 @@ class Hostile:
             return True
         return False
 
+    def flood_until_ended(self, connection: socket.socket, frames: Iterator[bytes]) -> None:
+        """The end may be on its way when everything is sent."""
+        if self.send_all(connection, frames):
+            self.ended += 1
+        else:
+            self.wait_for_the_end(connection)
+
     def wait_for_the_end(self, connection: socket.socket, meanwhile: Callable[[], object] = lambda: None) -> None:
         """Without reading: who writes to a connection that is gone is told."""
         connection.setblocking(False)
@@ -156,14 +163,14 @@ class Hostile:
     def floods_with_pings(self) -> None:
         connection = self.upgrade()
         ready()
-        self.ended += self.send_all(connection, (framed(b"", 9) * 1_000 for _ in range(FLOOD_BYTES // 6_000)))
+        self.flood_until_ended(connection, (framed(b"", 9) * 1_000 for _ in range(FLOOD_BYTES // 6_000)))
 
     def floods_with_empty_parts(self) -> None:
         connection = self.upgrade()
         connection.sendall(framed(b"", 1, last=False))
         ready()
         part = framed(b"", 0, last=False) * 1_000
-        self.ended += self.send_all(connection, (part for _ in range(FLOOD_BYTES // 6_000)))
+        self.flood_until_ended(connection, (part for _ in range(FLOOD_BYTES // 6_000)))
 
     def floods_before_the_answer(self) -> None:
         """The handshake, and at once more than anyone would keep, with what looks like another one in it."""
@@ -171,7 +178,7 @@ class Hostile:
         connection.sendall(f"GET /ws/v1/acme/ HTTP/1.1\r\n{HEADERS}Authorization: Bearer nobody\r\n\r\n".encode())
         ready()
         more = b"GET / HTTP/1.1\r\n\r\n" * 1_000
-        self.ended += self.send_all(connection, (more for _ in range(FLOOD_BYTES // len(more))))
+        self.flood_until_ended(connection, (more for _ in range(FLOOD_BYTES // len(more))))
 
     def says_nothing(self) -> None:
         for _ in range(CROWD):
