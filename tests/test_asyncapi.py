@@ -12,6 +12,7 @@ from chat.asyncapi import document
 from chat.protocol import COMMANDS, EVENTS, ErrorFrame, Ok
 from core.errors import ConclaveError
 
+pytestmark = pytest.mark.once
 ID = "01890000-0000-7000-8000-000000000000"
 FRAMES = (*COMMANDS, *EVENTS, Ok, ErrorFrame)
 MESSAGE = {

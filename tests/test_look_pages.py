@@ -8,6 +8,7 @@ import allauth
 import pytest
 from django.template.loader import get_template
 
+pytestmark = pytest.mark.once
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATES = ROOT / "templates"
 FACE = ROOT / "core" / "static" / "conclave"
