@@ -208,6 +208,7 @@ async def test_two_servers_converse_over_rabbitmq(over_rabbitmq: tuple[Stack, Ca
         await play.well()
 
 
+@pytest.mark.unproven
 @pytest.mark.long
 @pytest.mark.skipif("TEST_AMQP_URL" in os.environ, reason="a broker that was given is not restarted")
 async def test_a_broker_that_restarts_costs_nobody_a_message(

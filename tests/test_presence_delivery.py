@@ -184,6 +184,7 @@ async def test_presence_lives_on_within_a_process_without_the_layer_and_mends_wi
             await sees(socket, room, cast.owner, cast.member, cast.guest, patience=PROMISED)
 
 
+@pytest.mark.unproven
 @pytest.mark.long
 async def test_over_a_layer_that_lies_everyone_comes_to_see_the_same(make_stack: Any) -> None:
     stack, cast = make_stack("real")
