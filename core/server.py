@@ -1,6 +1,7 @@
 """Daphne with what it lacks: bounded frames and bodies, close codes that arrive, no trusted headers, an end in time."""
 
 import asyncio
+import gc
 import os
 import socket
 import threading
@@ -22,6 +23,7 @@ from core.flow import Flow
 from core.frames import EXTENSION
 from core.health import health
 from core.http import RequestFactory
+from core.ticks import Ticks
 from core.wire import encode_text
 
 HANDSHAKE_SECONDS = 20
@@ -33,6 +35,8 @@ them it ends whatever still runs: a query that hangs must not hold a restart up.
 CLOSE_SECONDS = 5
 """How long an application may go on after its socket or request has gone."""
 BACKLOG = 1024
+TICK_SECONDS, TICK_SOCKETS = 0.2, 8
+"""What timeouts and pings are rounded to, and for how many sockets they come in a row."""
 UNHEARD_FRAMES = 500
 """Pings, pongs and parts of messages from one socket between two looks at it, 2 s apart."""
 PROBES = ("/livez", "/readyz")
@@ -225,6 +229,7 @@ class Server(Daphne):
             maxMessagePayloadSize=settings.SOCKET_FRAME_BYTES,
             failByDrop=False,  # else 1007 and 1009 never arrive
         )
+        self.ws_factory._batched_timer = Ticks(TICK_SECONDS, TICK_SOCKETS, reactor)
         self.ws_factory.protocol = _configured(self.ws_factory)
         globalLogBeginner.beginLoggingTo([lambda _event: None], redirectStandardIO=False, discardBuffer=True)
         asyncio.set_event_loop(reactor._asyncioEventloop)
@@ -236,6 +241,8 @@ class Server(Daphne):
         loop = asyncio.get_event_loop()
         metrics.TASKS.set_function(lambda: len(asyncio.all_tasks(loop)))
         loop.call_soon(self.when_ready)
+        gc.collect()
+        gc.freeze()  # the program itself is not looked through again: that took a sixth of a second at a time
         reactor.run()
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:

@@ -67,7 +67,7 @@ def _settings(place: Path, user: str | None, port: int, names: int) -> dict[str,
         "RABBITMQ_CONF_ENV_FILE": "/dev/null",
         "RABBITMQ_CONFIG_FILE": str(place / "rabbitmq"),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(place / "plugins"),
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +Bd",
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +Bd -kernel inet_dist_use_interface {127,0,0,1}",
         "RUNNING_UNDER_SYSTEMD": "true",  # the script becomes the broker, instead of minding it from another process
     }
 

@@ -36,7 +36,7 @@ class LyingLayer(RedisLayer):
 
     async def group_add(self, group: str, channel: str) -> None:
         _fail_if_cut_off()
-        await super().group_add(group, channel)
+        await self._get_layer().group_add(group, channel)
 
     async def _send_late(self, group: str, message: dict[str, Any]) -> None:
         await asyncio.sleep(self.random.uniform(0, LATEST))
@@ -56,4 +56,4 @@ class ForgetfulLayer(RedisLayer):
             return
         if message["type"] == "conclave.room" and not message["frames"]:
             return
-        await super().group_send(group, message)
+        await self._get_layer().group_send(group, message)

@@ -94,5 +94,5 @@ async def readiness(server: Process) -> tuple[int, dict[str, Any]]:
 async def becomes(server: Process, content: dict[str, Any], patience: float) -> None:
     deadline = time.monotonic() + patience
     while (now := await readiness(server)) != (200, content):
-        assert time.monotonic() < deadline, now
+        assert time.monotonic() < deadline, f"{now}\n{server.log_text()[-4_000:]}"
         await asyncio.sleep(0.1)

@@ -67,6 +67,11 @@ class Server:
             self.start()
 
     def start(self) -> None:
+        self.launch()
+        self.wait_until_it_answers()
+
+    def launch(self) -> None:
+        """From a thread that lives as long as the server is to: with it the server ends."""
         assert self._folder
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -82,7 +87,10 @@ class Server:
                 preexec_fn=end_with_parent,
                 start_new_session=True,
             )
-        wait_for(lambda: self._answers(self.url), self._process, self._folder / "log")
+
+    def wait_until_it_answers(self) -> None:
+        assert self._folder
+        wait_for(lambda: self._answers(self.url), self._own(), self._folder / "log")
 
     def stop(self) -> None:
         if self._process and self._process.poll() is None:

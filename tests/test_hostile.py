@@ -200,8 +200,7 @@ async def assert_others_hardly_notice(play: Scene, quiet: float, kind: str) -> N
     outcomes = await attacking
     growth = watch.most - before
     print(f"{kind}: p99 {quiet * 1000:.0f} → {noisy * 1000:.0f} ms, +{growth // MEGABYTE} MB, {outcomes}")
-    if kind not in CROWDS:  # a thousand connections at once cost their accepting; what they cost others is printed
-        assert noisy <= max(2 * quiet, FLOOR), kind
+    assert noisy <= max(2 * quiet, FLOOR), kind
     assert growth < GROWTH, kind
     if kind in ENDS:
         await assert_ended(play, kind, outcomes, closes)

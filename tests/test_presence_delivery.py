@@ -17,6 +17,8 @@ from tests.sockets import Socket
 pytestmark = pytest.mark.once  # chooses its stacks itself
 PROMISED = 30.0
 """Seconds after which whoever's process was killed is gone."""
+LIED_TO = 60.0
+"""Seconds in which everyone comes to see the same, where a third of what processes say is lost: no promise."""
 
 
 def told(socket: Socket) -> list[dict[str, Any]]:
@@ -184,7 +186,6 @@ async def test_presence_lives_on_within_a_process_without_the_layer_and_mends_wi
             await sees(socket, room, cast.owner, cast.member, cast.guest, patience=PROMISED)
 
 
-@pytest.mark.unproven
 @pytest.mark.long
 async def test_over_a_layer_that_lies_everyone_comes_to_see_the_same(make_stack: Any) -> None:
     stack, cast = make_stack("real")
@@ -201,4 +202,4 @@ async def test_over_a_layer_that_lies_everyone_comes_to_see_the_same(make_stack:
             await sockets[1].do("subscribe", room=room)
             await asyncio.sleep(1.2)
         for socket in sockets:
-            await sees(socket, room, *people, patience=PROMISED)
+            await sees(socket, room, *people, patience=LIED_TO)
