@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import random
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -20,8 +19,6 @@ AT_ONCE = 4
 """Rooms in which a removal races the rest at one time."""
 WRITES = 3
 """Messages, and as many edits, by those who stay, in each trial; who goes sends until refused."""
-LONGEST = 150.0
-"""Seconds after which no further round begins, however many are left."""
 PAUSE = 0.05
 """Seconds between two subscribes or reads of the one who goes."""
 LISTENING = 3
@@ -60,7 +57,6 @@ class Play:
         self.random = random.Random(seed)
         self.outcomes: dict[str, int] = defaultdict(int)
         self.places: list[Place] = []
-        self.trials = 0
 
     async def run(self, rooms: int, rounds: int) -> None:
         async with AsyncExitStack() as opened:
@@ -81,12 +77,8 @@ class Play:
                 self.places.append(Place(room, old=history == "shared", sockets=sockets, rest=rest))
             for socket in self.stays:
                 await everyone(*(self._subscribe(socket, place) for place in self.places))
-            until = time.monotonic() + LONGEST
             for number in range(rounds):
                 await self._round(number)
-                self.trials += len(self.places)
-                if time.monotonic() > until:
-                    break
 
     async def _open(self, server: Any, person: Any) -> Socket:
         return await Socket.open(server.ws_url, token=person.access)
@@ -213,9 +205,10 @@ async def play(make_stack: Callable[..., Any], kind: str, processes: int, rooms:
     servers = stack.serve(processes, "serve", *options)
     story = Play(servers, cast, seed=rooms)
     await story.run(rooms, rounds)
-    print(f"{story.trials} trials: {dict(story.outcomes)}")
+    print(f"{rooms * rounds} trials: {dict(story.outcomes)}")
     acts = {f"{act} {outcome}" for act in ("send", "subscribe", "read") for outcome in ("done", "refused")}
     assert story.outcomes.keys() == acts, "the removals came in the midst of it all"
+    assert story.outcomes["send refused"] == rooms * rounds
     assert not [server for server in servers if "Traceback" in server.log_text()]
 
 
