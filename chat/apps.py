@@ -23,6 +23,7 @@ class ChatConfig(AppConfig):
 
         hooks.seat_ending.append(seat_ends)
         hooks.seat_changed.append(seat_changes)
+        hooks.policy_changed.append(publish.policy_changed)
         hooks.invitation_made.append(invite_into)
         hooks.invitation_accepted.append(come_into)
         hooks.sharing.append(sharing_a_room)

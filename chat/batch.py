@@ -27,7 +27,8 @@ from tenants.actor import Actor
 from tenants.locks import sharing
 from tenants.models import active_seat
 from tenants.permissions import Verb, allows, require
-from tenants.roles import TenantRole
+from tenants.policy import policy_of
+from tenants.roles import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class _Member(NamedTuple):
     pk: UUID
     role: str
     visible_from: int
-    tenant_role: TenantRole
+    tenant_role: Role
     tenant: UUID
     author: Author
 
@@ -75,7 +76,7 @@ class _Member(NamedTuple):
 class _Standing(NamedTuple):
     """A seat that counts."""
 
-    role: TenantRole
+    role: Role
     tenant: UUID
 
 
@@ -91,7 +92,7 @@ _rooms = Compiled(
 _members = Compiled(
     lambda rooms, seats: RoomMember.objects.filter(active_seat("seat__"), room__in=rooms, seat__in=seats).values_list(
         "room", "seat", "pk", "role", "visible_from",
-        "seat__role", "seat__tenant", "seat__user", "seat__user__display_name",
+        "seat__role", "seat__tenant", "seat__tenant__policy_version", "seat__user", "seat__user__display_name",
     ),
     "rooms", "seats",
 )  # fmt: skip
@@ -225,9 +226,10 @@ class Batch:
 
 def _member(row: Sequence[Any]) -> tuple[tuple[UUID, UUID], _Member]:
     """By room and seat."""
-    room, seat, pk, role, visible_from, tenant_role, tenant, user, name = row
+    room, seat, pk, role, visible_from, tenant_role, tenant, version, user, name = row
     author = Author(id=str(user), display_name=name)
-    return (room, seat), _Member(pk, role, visible_from, TenantRole(tenant_role), tenant, author)
+    held = policy_of(tenant, version).role(tenant_role)
+    return (room, seat), _Member(pk, role, visible_from, held, tenant, author)
 
 
 def _standings(seats: set[UUID], members: dict[tuple[UUID, UUID], _Member]) -> dict[UUID, _Standing]:

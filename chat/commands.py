@@ -69,7 +69,7 @@ class Commands:
             found: R = await call(fn, actor, *args, **kwargs)
         except NotFound:
             fresh = await run(reread, actor)
-            if fresh.role is actor.role:
+            if fresh.role == actor.role:
                 raise
             found = await call(fn, fresh, *args, **kwargs)
         return found
@@ -136,8 +136,7 @@ class Commands:
             self.hub.feeds.abandon(subscription)
             self.hub.feeds.unsubscribe(self.connection, subscription.room)
             return
-        may_write = allows(self.connection.actor.role, Verb.MESSAGE_SEND, reading.facts)
-        right = Right(reading.readers_version, reading.visible_from, may_write)
+        right = Right(reading.readers_version, reading.visible_from, reading.facts)
         self.hub.feeds.begin(subscription, reading.answer.rev, right)
 
     async def _unsubscribe(self, frame: protocol.Unsubscribe, answer: Answer) -> None:
@@ -182,9 +181,9 @@ class Commands:
     async def _typing(self, frame: protocol.Typing, answer: Answer) -> None:
         room = UUID(frame.room)
         subscription = self.connection.subscriptions.get(room)
-        if subscription is None or not subscription.may_write:
-            await self._ask(_may_type, room)
         actor = self.connection.actor
+        if subscription is None or not allows(actor.role, Verb.MESSAGE_SEND, subscription.facts):
+            await self._ask(_may_type, room)
         publish.typing(room, Author(id=str(actor.user), display_name=actor.display_name))
         answer({})
 

@@ -10,7 +10,9 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from uuid import UUID
 
 from core.frames import Text
+from tenants.permissions import Facts
 
+NOWHERE = Facts()
 WAITING = 1_000
 """Events that may wait for an earlier one; past it, the database is read at once."""
 
@@ -57,7 +59,7 @@ class Subscription(Generic[H]):
     """Up to which the socket has everything; None until its first answer is written."""
     checked: int = -1
     visible_from: int = 0
-    may_write: bool = False
+    facts: Facts = NOWHERE
     attends: bool = False
     """The socket was told who is in the room, and everything about it since."""
     held: deque[RoomEvent] = field(default_factory=deque)
@@ -67,15 +69,15 @@ class Subscription(Generic[H]):
         """What those of its frames are about."""
         return f"presence {self.room}"
 
-    def begin(self, rev: int, checked: int, visible_from: int, *, may_write: bool) -> None:
+    def begin(self, rev: int, checked: int, visible_from: int, facts: Facts) -> None:
         """The answer up to `rev` is written, with the right as it was read for it."""
         self.rev, self.visible_from = rev, visible_from
-        self.renew(checked, may_write=may_write)
+        self.renew(checked, facts)
 
-    def renew(self, checked: int, *, may_write: bool) -> None:
+    def renew(self, checked: int, facts: Facts) -> None:
         """The right was read again: deliver what is held as far as it reaches."""
         if checked > self.checked:
-            self.checked, self.may_write = checked, may_write
+            self.checked, self.facts = checked, facts
         while self.held and self.held[0].readers <= self.checked:
             self._deliver(self.held.popleft())
 

@@ -75,7 +75,7 @@ class Feeds:
             return
         self.unsubscribe(connection, room)
         connection.subscriptions[room] = subscription
-        subscription.begin(rev, right.readers, right.visible_from, may_write=right.may_write)
+        subscription.begin(rev, right.readers, right.visible_from, right.facts)
         self._stirred.add(room)
         self._tend(feed)
 
@@ -192,7 +192,7 @@ class Feeds:
         if right is None:
             self._put_out(subscription)
         elif right.visible_from == subscription.visible_from:
-            subscription.renew(right.readers, may_write=right.may_write)
+            subscription.renew(right.readers, right.facts)
         else:
             self.unsubscribe(subscription.connection, subscription.room)
             subscription.connection.tell(Resync(room=str(subscription.room)))

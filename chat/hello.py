@@ -79,7 +79,7 @@ def greeting(actor: Actor, credential: Credential, connection: UUID) -> Greeting
         connection=str(connection),
         user=Author(id=str(now.user), display_name=now.display_name),
         tenant={"id": str(now.tenant), "slug": now.slug, "name": tenants[0][0]},
-        tenant_role=now.role,
+        tenant_role=now.role.name,
         heartbeat=settings.SOCKET_HEARTBEAT,
         expires_at=moment_or_none(credential.expires_at),
         rooms=_shapes([_Room(*row) for row in found[:ROOMS]], actor.seat),

@@ -179,6 +179,12 @@ class Hub:
     def _on_seat_changed(self, event: dict[str, Any]) -> None:
         self.duties.spawn(self.check_seats([UUID(event["seat"])]))
 
+    def _on_policy(self, event: dict[str, Any]) -> None:
+        tenant = UUID(event["tenant"])
+        seats = {each.actor.seat for each in self.connections if each.actor.tenant == tenant}
+        if seats:
+            self.duties.spawn(self.check_seats(seats))
+
     def _on_logins(self, event: dict[str, Any]) -> None:
         for login in event["logins"]:
             self._end_login(UUID(login))
@@ -190,6 +196,7 @@ class Hub:
         "conclave.presence": _on_presence,
         "conclave.seat": _on_seat,
         "conclave.seat_changed": _on_seat_changed,
+        "conclave.policy": _on_policy,
         "conclave.logins": _on_logins,
     }
 
@@ -241,9 +248,9 @@ class Hub:
 def _follow(connection: Connection, actor: Actor) -> None:
     before = connection.actor
     connection.follow(actor=actor)
-    changed = before.role is not actor.role
-    if changed:
-        connection.tell(RoleChanged(tenant_role=actor.role))
+    changed = before.role.name != actor.role.name
+    if before.role != actor.role:
+        connection.tell(RoleChanged(tenant_role=actor.role.name))
     if actor.seat_version != before.seat_version + changed:
         connection.tell(Resync())
 

@@ -9,15 +9,18 @@ from django.shortcuts import render
 from django.urls import path
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
+from msgspec import to_builtins
 
 from chat.queries import rooms_seen_by
 from core.errors import NoSeat
 from core.problems import page_not_found
 from tenants.access import actor_of
 from tenants.models import Tenant
+from tenants.permissions import Verb
 from tenants.roles import TenantRole
+from tenants.shapes import abilities_shape
 
-ROLE_WORDS = {
+ROLE_WORDS: dict[str, str] = {
     TenantRole.OWNER: "an owner",
     TenantRole.ADMIN: "an admin",
     TenantRole.MODERATOR: "a moderator",
@@ -37,10 +40,14 @@ def conversation(request: HttpRequest, slug: str, room: UUID | None = None) -> H
     except NoSeat as error:
         return page_not_found(request, error)  # not raised: while debugging, too, a stranger gets the product's page
     missing = room is not None and not rooms_seen_by(actor).filter(pk=room).exists()
+    mine = abilities_shape(actor)
     context: dict[str, Any] = {
         "organization": Tenant.objects.get(pk=actor.tenant),
-        "role": str(actor.role),
-        "role_words": ROLE_WORDS[actor.role],
+        "role_words": ROLE_WORDS.get(actor.role.name, actor.role.name),
+        "abilities": to_builtins(mine),
+        "may_create": mine.cells[Verb.ROOM_CREATE] != "no",
+        "may_join": mine.cells[Verb.ROOM_JOIN] != "no",
+        "may_invite": bool(mine.gives),
     }
     return render(request, "chat/tenant.html", context, status=404 if missing else 200)
 

@@ -137,5 +137,10 @@ def seat_changed(seat: UUID) -> None:
     _emit(seat_group(seat), {"type": "conclave.seat_changed", "seat": str(seat)})
 
 
+def policy_changed(tenant: UUID) -> None:
+    """What roles may do there has changed: every process reads its people of that organization anew."""
+    _emit(CONTROL, {"type": "conclave.policy", "tenant": str(tenant)})
+
+
 def logins_ended(logins: Iterable[UUID]) -> None:
     _emit(CONTROL, {"type": "conclave.logins", "logins": [str(login) for login in logins]})

@@ -34,7 +34,7 @@ def rooms_seen_by(actor: Actor) -> QuerySet[Room, Any]:
     return (
         Room.objects.filter(tenant=actor.tenant)
         .annotate(me=FilteredRelation("members", condition=Q(members__seat=actor.seat)))
-        .filter(ROOM_SEE[actor.role], still_seated(actor))
+        .filter(ROOM_SEE[actor.role.base], still_seated(actor))
         .annotate(my_role=F("me__role"), my_read=F("me__read_number"), my_from=F("me__visible_from"))
     )
 
@@ -76,7 +76,7 @@ _readable = Compiled(
 
 def room_read_by(actor: Actor, room: UUID) -> Readable:
     """A room that the actor is a member of, or `NotFound`; an open one, too, must be joined before it is read."""
-    found = _readable.rows(rooms=[room], seats=[actor.seat], roles=[str(actor.role)])
+    found = _readable.rows(rooms=[room], seats=[actor.seat], roles=[actor.role.name])
     if not found:
         raise NotFound("No such room, or you are not a member of it.")
     return Readable(*found[0])

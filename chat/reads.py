@@ -1,7 +1,7 @@
 """What the hub asks the database: who may still read, what was missed, where the heads are. Each one statement."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import F, FilteredRelation, Q
@@ -9,11 +9,10 @@ from django.db.models import F, FilteredRelation, Q
 from chat.feed import RoomEvent
 from chat.models import Message, Room, RoomMember
 from chat.publish import frame_of
-from chat.queries import facts_of
+from chat.queries import facts_in
 from core.sql import Compiled
 from tenants.models import active_seat
-from tenants.permissions import Verb, allows
-from tenants.roles import TenantRole
+from tenants.permissions import Facts
 
 MISSED = 500
 """Changed messages beyond which a feed does not catch up: its sockets subscribe anew."""
@@ -24,7 +23,8 @@ class Right(NamedTuple):
 
     readers: int
     visible_from: int
-    may_write: bool
+    facts: Facts
+    """What the table asks about the room, as of then."""
 
 
 class Head(NamedTuple):
@@ -36,11 +36,9 @@ def rights(room: UUID, seats: Iterable[UUID]) -> dict[UUID, Right]:
     """Of these seats, those that may read the room."""
     members = RoomMember.objects.filter(active_seat("seat__"), room=room, seat__in=list(seats))
     found = {}
-    for member in members.select_related("room", "seat"):
-        row: Any = member.room
-        row.my_role = member.role
-        may_write = allows(TenantRole(member.seat.role), Verb.MESSAGE_SEND, facts_of(row))
-        found[member.seat_id] = Right(row.readers_version, member.visible_from, may_write)
+    for member in members.select_related("room"):
+        facts = facts_in(member.room, member.role)
+        found[member.seat_id] = Right(member.room.readers_version, member.visible_from, facts)
     return found
 
 

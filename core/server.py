@@ -26,8 +26,7 @@ from core.http import RequestFactory
 from core.ticks import Ticks
 from core.wire import encode_text
 
-HANDSHAKE_SECONDS = 20
-"""Daphne's 5 s turn a storm of logins into refusals and so into the next storm."""
+HANDSHAKE_SECONDS = 20  # Daphne's 5 s turn a storm of logins into refusals and so into the next storm
 PING_SECONDS = 10
 LEAVING, FINISHING = 0.6, 0.2
 """Of the seconds that an ending process has: for the application's leave, then for answers under way. At the end of
@@ -35,8 +34,6 @@ them it ends whatever still runs: a query that hangs must not hold a restart up.
 CLOSE_SECONDS = 5
 """How long an application may go on after its socket or request has gone."""
 BACKLOG = 1024
-TICK_SECONDS, TICK_SOCKETS = 0.2, 8
-"""What timeouts and pings are rounded to, and for how many sockets they come in a row."""
 UNHEARD_FRAMES = 500
 """Pings, pongs and parts of messages from one socket between two looks at it, 2 s apart."""
 PROBES = ("/livez", "/readyz")
@@ -229,7 +226,7 @@ class Server(Daphne):
             maxMessagePayloadSize=settings.SOCKET_FRAME_BYTES,
             failByDrop=False,  # else 1007 and 1009 never arrive
         )
-        self.ws_factory._batched_timer = Ticks(TICK_SECONDS, TICK_SOCKETS, reactor)
+        self.ws_factory._batched_timer = Ticks(reactor)
         self.ws_factory.protocol = _configured(self.ws_factory)
         globalLogBeginner.beginLoggingTo([lambda _event: None], redirectStandardIO=False, discardBuffer=True)
         asyncio.set_event_loop(reactor._asyncioEventloop)

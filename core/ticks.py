@@ -8,6 +8,11 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
+SECONDS = 0.2
+"""What timeouts and pings are rounded to."""
+ROW = 8
+"""Calls in a row, before others have their turn."""
+
 
 class Call:
     """One call to come."""
@@ -33,13 +38,13 @@ class Ticks:
     """In place of autobahn's: that one calls what was cancelled too late, searches a list for each cancelled call, and
     calls up to a thousand in a row, while everybody else waits.
 
-    `row`: calls in a row, before others have their turn. `reactor`: what tells the time and calls later, as Twisted's.
+    `reactor`: what tells the time and calls later, as Twisted's.
     """
 
-    def __init__(self, seconds: float, row: int, reactor: Any) -> None:
+    def __init__(self, reactor: Any, seconds: float = SECONDS, row: int = ROW) -> None:
+        self._reactor = reactor
         self._seconds = seconds
         self._row = row
-        self._reactor = reactor
         self._buckets: dict[int, dict[Call, None]] = {}
 
     def call_later(self, delay: float, what: Callable[[], object]) -> Call:

@@ -9,12 +9,15 @@ from core.errors import NoSeat
 from core.sql import Compiled, Rows, Statement
 from tenants.actor import Actor
 from tenants.models import Membership, active_seat
-from tenants.roles import TenantRole
+from tenants.policy import policy_of
 
 _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-_FIELDS = ("user", "user__display_name", "tenant", "tenant__slug", "pk", "role", "version", "expires_at")
+_FIELDS = (
+    "user", "user__display_name", "tenant", "tenant__slug", "tenant__policy_version",
+    "pk", "role", "version", "expires_at",
+)  # fmt: skip
 _seats = Compiled(lambda seats: Membership.objects.filter(active_seat(), pk__in=seats).values_list(*_FIELDS), "seats")
 _by_slug = Compiled(
     lambda users, slugs: Membership.objects.filter(
@@ -64,14 +67,16 @@ def _only(rows: Rows) -> Actor:
 
 
 def _actor(row: tuple[Any, ...]) -> Actor:
-    user, display_name, tenant, slug, seat, role, version, expires_at = row
+    user, display_name, tenant, slug, policy_version, seat, role, version, expires_at = row
+    policy = policy_of(tenant, policy_version)
     return Actor(
         user=user,
         display_name=display_name,
         tenant=tenant,
         slug=slug,
         seat=seat,
-        role=TenantRole(role),
+        role=policy.role(role),
+        policy=policy,
         seat_version=version,
         expires_at=expires_at,
     )
@@ -79,13 +84,15 @@ def _actor(row: tuple[Any, ...]) -> Actor:
 
 def actor_from(seat: Membership) -> Actor:
     """From a row just read under `active_seat`, with its tenant and user."""
+    policy = policy_of(seat.tenant_id, seat.tenant.policy_version)
     return Actor(
         user=seat.user_id,
         display_name=seat.user.display_name,
         tenant=seat.tenant_id,
         slug=seat.tenant.slug,
         seat=seat.pk,
-        role=TenantRole(seat.role),
+        role=policy.role(seat.role),
+        policy=policy,
         seat_version=seat.version,
         expires_at=seat.expires_at,
     )

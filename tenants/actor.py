@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from tenants.roles import TenantRole
+from tenants.roles import Policy, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,7 @@ class Actor:
     tenant: UUID
     slug: str
     seat: UUID
-    role: TenantRole
+    role: Role
+    policy: Policy
     seat_version: int
     expires_at: datetime | None

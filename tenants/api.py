@@ -22,22 +22,21 @@ from tenants import services
 from tenants.access import actor_of
 from tenants.actor import Actor
 from tenants.explain import explain
-from tenants.permissions import TABLE, Facts, Verb, allows, require
+from tenants.permissions import Facts, Verb, allows, require
 from tenants.queries import member_seen_by, members_seen_by, tenants_of
-from tenants.roles import TenantRole
-from tenants.services import SeatChange
+from tenants.services import SeatChange, role_named
 from tenants.shapes import (
     ExplanationShape,
     MemberShape,
-    RoleShape,
-    RolesShape,
     TenantShape,
     member_shape,
     tenant_shape,
 )
 
 Name = Annotated[str, Meta(min_length=1, max_length=80)]
+RoleName = Annotated[str, Meta(min_length=1, max_length=20)]
 UUID_QUERY = schema(Id)
+ROLE_QUERY = schema(RoleName)
 
 
 class TenantCreate(Strict, frozen=True):
@@ -54,7 +53,7 @@ class TenantChange(Strict, frozen=True):
 class MemberChange(Strict, frozen=True):
     """What is left out stays; `expires_at` null lifts the end."""
 
-    tenant_role: TenantRole | UnsetType = UNSET
+    tenant_role: RoleName | UnsetType = UNSET
     expires_at: Annotated[datetime, Meta(tz=True)] | UnsetType | None = UNSET
     suspended: bool | UnsetType = UNSET
 
@@ -113,13 +112,13 @@ class MembersView(View):
         "members",
         answer=MemberShape,
         listed=True,
-        query={"q": {"type": "string", "maxLength": 80}, "role": schema(TenantRole)},
+        query={"q": {"type": "string", "maxLength": 80}, "role": ROLE_QUERY},
     )
     def get(self, request: Request, slug: str) -> Response:
         actor = actor_for(request, slug)
-        members, role = members_seen_by(actor), choice(request, "role", TenantRole)
-        if role is not None:
-            members = members.filter(role=role)
+        members, role = members_seen_by(actor), text(request, "role", longest=20)
+        if role:
+            members = members.filter(role=role_named(actor, role, "role").name)
         if start := text(request, "q", longest=80):
             members = members.filter(_begins(actor, start))
         return page(request, members, lambda seat: member_shape(actor, seat))
@@ -163,15 +162,6 @@ class LeaveView(View):
         return Response(status=204)
 
 
-class RolesView(View):
-    """What each role may do: the matrix that decides."""
-
-    @operation("roles", answer=RolesShape)
-    def get(self, request: Request, slug: str) -> Response:
-        require(actor_for(request, slug).role, Verb.ROLE_SEE, Facts())
-        return Response(RolesShape(version=0, roles=[_role(role) for role in TenantRole]))
-
-
 class ExplainView(View):
     """Why I may do something, or not; for admins also why those below them may."""
 
@@ -181,7 +171,7 @@ class ExplainView(View):
         query={
             "verb": schema(Verb),
             **dict.fromkeys(("user", "target", "room", "message"), UUID_QUERY),
-            "role": schema(TenantRole),
+            "role": ROLE_QUERY,
         },
     )
     def get(self, request: Request, slug: str) -> Response:
@@ -193,7 +183,7 @@ class ExplainView(View):
             verb,
             user=identifier(request, "user"),
             target=identifier(request, "target"),
-            grant=choice(request, "role", TenantRole),
+            grant=text(request, "role", longest=20),
             room=identifier(request, "room"),
             message=identifier(request, "message"),
         )
@@ -210,8 +200,3 @@ def _begins(actor: Actor, start: str) -> Q:
     if not allows(actor.role, Verb.SEAT_EMAIL_SEE, Facts()):
         address &= Q(pk=actor.seat)
     return Q(user__display_name__istartswith=start) | address
-
-
-def _role(role: TenantRole) -> RoleShape:
-    cells = {str(verb): rules[role.rank].__name__ for verb, rules in TABLE.items()}
-    return RoleShape(name=role, rank=role.rank, base=None, builtin=True, cells=cells)

@@ -11,8 +11,8 @@ from tenants.invitations import why_not
 from tenants.models import Membership
 from tenants.permissions import Explanation, Facts, Verb, require
 from tenants.queries import last_owner, member_seen_by, shares_with
-from tenants.roles import TenantRole
-from tenants.services import about
+from tenants.roles import Role, TenantRole
+from tenants.services import about, granting, role_named
 
 RoomFacts = Callable[[Actor, Actor, UUID | None, UUID | None, Facts], Facts]
 
@@ -29,7 +29,7 @@ def explain(
     *,
     user: UUID | None = None,
     target: UUID | None = None,
-    grant: TenantRole | None = None,
+    grant: str | None = None,
     room: UUID | None = None,
     message: UUID | None = None,
 ) -> Explanation:
@@ -37,19 +37,22 @@ def explain(
     seat = member_seen_by(asker, asker.user if user is None else user)
     require(asker.role, Verb.PERMISSION_EXPLAIN, about(asker, seat))
     subject = actor_from(seat)
-    facts = _facts(subject, member_seen_by(asker, target) if target else None, grant)
     if verb is Verb.INVITATION_CREATE and grant is None:
-        facts = replace(facts, grant=TenantRole.GUEST)
+        grant = str(TenantRole.GUEST)
+    given = role_named(asker, grant, "role") if grant else None
+    if verb is Verb.ROLE_CHANGE:
+        return _as_seated(permissions.explain(subject.role, verb, Facts(target=given or asker.role)), seat)
+    facts = _facts(subject, member_seen_by(asker, target) if target else None, given)
     if room or message:
         for add in room_facts:
             facts = add(asker, subject, room, message, facts)
     return _as_seated(permissions.explain(subject.role, verb, facts), seat)
 
 
-def _facts(subject: Actor, target: Membership | None, grant: TenantRole | None) -> Facts:
+def _facts(subject: Actor, target: Membership | None, grant: Role | None) -> Facts:
     if target is None:
-        alone = subject.role is TenantRole.OWNER and last_owner(subject.seat, subject.tenant)
-        return Facts(grant=grant, last_owner=alone)
+        alone = subject.role.name == TenantRole.OWNER and last_owner(subject.seat, subject.tenant)
+        return replace(granting(subject, grant) if grant else Facts(), last_owner=alone)
     return replace(about(subject, target, grant), shared=shares_with(subject, target))
 
 

@@ -16,6 +16,9 @@ seat_ending: list[SeatHook] = []
 seat_changed: list[SeatHook] = []
 """Called in the transaction that changes a seat's role or gives it back."""
 
+policy_changed: list[Callable[[UUID], None]] = []
+"""Called with the organization's id in the transaction that changes its roles or their cells."""
+
 invitation_made: list[Callable[[Actor, Invitation, Iterable[UUID]], None]] = []
 """Called with the rooms an invitation leads into; refuses those the inviter may not add people to."""
 

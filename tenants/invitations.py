@@ -15,13 +15,13 @@ from django.utils.timezone import now
 from core.db import transactional
 from core.errors import Forbidden, Invalid, NotFound
 from tenants import hooks
-from tenants.access import reread
+from tenants.access import actor_from, reread
 from tenants.actor import Actor
 from tenants.locks import lock_seats, lock_tenant, share_seats
 from tenants.models import Invitation, Membership, active_seat
 from tenants.permissions import Facts, Verb, allows, require
 from tenants.queries import invitation_seen_by
-from tenants.roles import TenantRole
+from tenants.services import granting, role_named
 
 TERM = timedelta(days=7)
 LONGEST_TERM = timedelta(days=365)
@@ -48,7 +48,7 @@ class MadeInvitation:
 def create_invitation(
     actor: Actor,
     *,
-    tenant_role: TenantRole,
+    tenant_role: str,
     rooms: Iterable[UUID] = (),
     expires_at: datetime | None = None,
     max_uses: int = 1,
@@ -56,7 +56,7 @@ def create_invitation(
     """A link for `max_uses` people (1 to 10,000), for 7 days unless `expires_at` says otherwise (365 at most)."""
     share_seats([actor.seat])
     actor = reread(actor)
-    require(actor.role, Verb.INVITATION_CREATE, Facts(grant=tenant_role))
+    require(actor.role, Verb.INVITATION_CREATE, granting(actor, role_named(actor, tenant_role)))
     token = secrets.token_urlsafe(32)
     invitation = Invitation.objects.create(
         tenant_id=actor.tenant,
@@ -138,8 +138,10 @@ def _standing(token: str) -> Invitation:
     )
     if found is None:
         raise _gone()
-    inviter = TenantRole(found.inviter.role)
-    if not allows(inviter, Verb.INVITATION_CREATE, Facts(grant=TenantRole(found.role))):
+    inviter = actor_from(found.inviter)
+    if found.role not in inviter.policy.roles:
+        raise _gone()
+    if not allows(inviter.role, Verb.INVITATION_CREATE, granting(inviter, inviter.policy.role(found.role))):
         raise _gone()
     return found
 

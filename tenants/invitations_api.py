@@ -17,7 +17,7 @@ from core.paging import page
 from core.views import View
 from core.wire import Id, Strict
 from tenants import entrance, invitations
-from tenants.api import actor_for, me
+from tenants.api import RoleName, actor_for, me
 from tenants.queries import invitation_seen_by, invitations_seen_by
 from tenants.roles import TenantRole
 from tenants.shapes import InvitationShape, PreviewShape, TenantShape, invitation_shape, preview_shape, tenant_shape
@@ -26,7 +26,7 @@ from tenants.shapes import InvitationShape, PreviewShape, TenantShape, invitatio
 class InvitationCreate(Strict, frozen=True):
     """A link. Without `expires_at` it is good for 7 days; 365 at most."""
 
-    tenant_role: TenantRole = TenantRole.MEMBER
+    tenant_role: RoleName = str(TenantRole.MEMBER)
     rooms: Annotated[list[Id], Meta(max_length=100)] = []
     expires_at: Annotated[datetime, Meta(tz=True)] | None = None
     max_uses: Annotated[int, Meta(ge=1, le=10_000)] = 1

@@ -21,9 +21,42 @@ class Tenant(Row):
     slug = models.SlugField(max_length=40, unique=True)
     name = models.CharField(max_length=80)
     created_at = models.DateTimeField(auto_now_add=True)
+    policy_version = models.PositiveBigIntegerField(default=0)
+    """Moves with every change of roles and cells; 0: there was none. See `tenants.policy`."""
 
     def __str__(self) -> str:
         return self.slug
+
+
+class CustomRole(Row):
+    """A role that an organization made. Its name, rank and base stay as they are."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="roles")
+    name = models.CharField(max_length=20)
+    rank = models.PositiveSmallIntegerField()
+    base = models.CharField(max_length=20, choices=choices(TenantRole))
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "name"], name="one_role_of_a_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Cell(Row):
+    """A rule that an organization put in the place of the table's: who has this role may do this thus."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="cells")
+    role = models.CharField(max_length=20)
+    """The name of a built-in role or of one of the organization's."""
+    verb = models.CharField(max_length=40)
+    rule = models.CharField(max_length=40)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "role", "verb"], name="one_rule_a_cell")]
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.verb}: {self.rule}"
 
 
 class Membership(Row):
@@ -31,7 +64,8 @@ class Membership(Row):
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="seats")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="seats")
-    role = models.CharField(max_length=20, choices=choices(TenantRole))
+    role = models.CharField(max_length=20)
+    """The name of a built-in role or of one of the organization's."""
     expires_at = models.DateTimeField(null=True, blank=True)
     suspended_at = models.DateTimeField(null=True, blank=True)
     joined_at = models.DateTimeField(auto_now_add=True)
@@ -63,7 +97,7 @@ class Invitation(Row):
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="invitations")
     inviter = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="invitations")
-    role = models.CharField(max_length=20, choices=choices(TenantRole))
+    role = models.CharField(max_length=20)
     digest = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from core.errors import Forbidden
-from tenants.roles import Posting, RoomKind, RoomRole, TenantRole
+from tenants.roles import Posting, Role, RoomKind, RoomRole
 
 
 class Verb(StrEnum):
     TENANT_SEE = "tenant.see"
     TENANT_CHANGE = "tenant.change"
     ROLE_SEE = "role.see"
+    ROLE_CHANGE = "role.change"
     SEAT_SEE = "seat.see"
     SEAT_EMAIL_SEE = "seat.email.see"
     SEAT_CHANGE_ROLE = "seat.change_role"
@@ -59,119 +60,121 @@ class Facts:
     """The thing acted on is the actor's own: their message, seat or invitation."""
     shared: bool = False
     """The actor and everyone acted on have a room in common."""
-    target: TenantRole | None = None
-    """The role of the seat acted on."""
-    grant: TenantRole | None = None
+    target: Role | None = None
+    """The role of the seat acted on, or the role that would be changed."""
+    grant: Role | None = None
     """The role that would be given."""
+    exceeds: bool = True
+    """That role may do something that the actor's may not."""
     last_owner: bool = True
 
 
-Rule = Callable[[TenantRole, Facts], bool]
+Rule = Callable[[Role, Facts], bool]
 
 
-def no(_role: TenantRole, _facts: Facts) -> bool:
+def no(_role: Role, _facts: Facts) -> bool:
     """Not with this role."""
     return False
 
 
-def yes(_role: TenantRole, _facts: Facts) -> bool:
+def yes(_role: Role, _facts: Facts) -> bool:
     """Always, with this role."""
     return True
 
 
-def inside(_role: TenantRole, facts: Facts) -> bool:
+def inside(_role: Role, facts: Facts) -> bool:
     """As a member of the room."""
     return facts.room_role is not None
 
 
-def visible(_role: TenantRole, facts: Facts) -> bool:
+def visible(_role: Role, facts: Facts) -> bool:
     """As a member of the room, or where the room is open."""
     return facts.room_role is not None or facts.kind is RoomKind.OPEN
 
 
-def known(_role: TenantRole, facts: Facts) -> bool:
+def known(_role: Role, facts: Facts) -> bool:
     """As a member of the room, or where it is not a direct conversation (name, topic and members only)."""
     return facts.room_role is not None or facts.kind in (RoomKind.OPEN, RoomKind.PRIVATE)
 
 
-def speaks(_role: TenantRole, facts: Facts) -> bool:
+def speaks(_role: Role, facts: Facts) -> bool:
     """As a member of the room who is more than a reader, while it is not archived."""
     return facts.room_role in (RoomRole.MEMBER, RoomRole.MODERATOR) and not facts.archived
 
 
-def writer(role: TenantRole, facts: Facts) -> bool:
+def writer(role: Role, facts: Facts) -> bool:
     """As one who may speak, where the room's posting policy lets them."""
     return speaks(role, facts) and (facts.posting is Posting.EVERYONE or facts.room_role is RoomRole.MODERATOR)
 
 
-def mine(_role: TenantRole, facts: Facts) -> bool:
+def mine(_role: Role, facts: Facts) -> bool:
     """One's own message, as a member of the room, while it is not archived."""
     return facts.own and facts.room_role is not None and not facts.archived
 
 
-def tidies(role: TenantRole, facts: Facts) -> bool:
+def tidies(role: Role, facts: Facts) -> bool:
     """One's own message, or any as the room's moderator, while the room is not archived."""
     return mine(role, facts) or (facts.room_role is RoomRole.MODERATOR and not facts.archived)
 
 
-def polices(_role: TenantRole, facts: Facts) -> bool:
+def polices(_role: Role, facts: Facts) -> bool:
     """Any message of a room one is a member of, while it is not archived."""
     return facts.room_role is not None and not facts.archived
 
 
-def runs(_role: TenantRole, facts: Facts) -> bool:
+def runs(_role: Role, facts: Facts) -> bool:
     """As the room's moderator."""
     return facts.room_role is RoomRole.MODERATOR
 
 
-def manages(_role: TenantRole, facts: Facts) -> bool:
+def manages(_role: Role, facts: Facts) -> bool:
     """Every room but direct conversations, without thereby reading it."""
     return facts.kind in (RoomKind.OPEN, RoomKind.PRIVATE)
 
 
-def opens(_role: TenantRole, facts: Facts) -> bool:
+def opens(_role: Role, facts: Facts) -> bool:
     """An open room that is not archived."""
     return facts.kind is RoomKind.OPEN and not facts.archived
 
 
-def enters(_role: TenantRole, facts: Facts) -> bool:
+def enters(_role: Role, facts: Facts) -> bool:
     """A private room that is not archived: visibly, and from now on."""
     return facts.kind is RoomKind.PRIVATE and not facts.archived
 
 
-def leaves(_role: TenantRole, facts: Facts) -> bool:
+def leaves(_role: Role, facts: Facts) -> bool:
     """A room one is a member of, unless it is a direct conversation."""
     return facts.room_role is not None and facts.kind in (RoomKind.OPEN, RoomKind.PRIVATE)
 
 
-def shared(_role: TenantRole, facts: Facts) -> bool:
+def shared(_role: Role, facts: Facts) -> bool:
     """Oneself, and people one shares a room with."""
     return facts.own or facts.shared
 
 
-def below(role: TenantRole, facts: Facts) -> bool:
-    """A seat of a lower rank, and never a role above one's own."""
+def below(role: Role, facts: Facts) -> bool:
+    """A seat or role of a lower rank, and never given a role above one's own, or one that may do what one may not."""
     if facts.target is None or facts.target.rank >= role.rank:
         return False
-    return facts.grant is None or facts.grant.rank <= role.rank
+    return facts.grant is None or grants(role, facts)
 
 
-def grants(role: TenantRole, facts: Facts) -> bool:
-    """With a role no higher than one's own."""
-    return facts.grant is not None and facts.grant.rank <= role.rank
+def grants(role: Role, facts: Facts) -> bool:
+    """With a role no higher than one's own, that may do nothing that one may not."""
+    return facts.grant is not None and facts.grant.rank <= role.rank and not facts.exceeds
 
 
-def own(_role: TenantRole, facts: Facts) -> bool:
+def own(_role: Role, facts: Facts) -> bool:
     """One's own."""
     return facts.own
 
 
-def own_or_below(role: TenantRole, facts: Facts) -> bool:
+def own_or_below(role: Role, facts: Facts) -> bool:
     """Oneself, or a seat of a lower rank."""
     return facts.own or below(role, facts)
 
 
-def succeeded(_role: TenantRole, facts: Facts) -> bool:
+def succeeded(_role: Role, facts: Facts) -> bool:
     """Where another owner remains."""
     return not facts.last_owner
 
@@ -183,6 +186,7 @@ TABLE: dict[Verb, Cells] = {
     Verb.TENANT_SEE:          (yes,     yes,     yes,      yes,     yes),
     Verb.TENANT_CHANGE:       (no,      no,      no,       yes,     yes),
     Verb.ROLE_SEE:            (no,      yes,     yes,      yes,     yes),
+    Verb.ROLE_CHANGE:         (no,      no,      no,       below,   below),
     Verb.SEAT_SEE:            (shared,  yes,     yes,      yes,     yes),
     Verb.SEAT_EMAIL_SEE:      (own,     own,     own,      yes,     yes),
     Verb.SEAT_CHANGE_ROLE:    (no,      no,      no,       below,   below),
@@ -215,53 +219,73 @@ TABLE: dict[Verb, Cells] = {
 }  # fmt: skip
 
 
+FIXED = frozenset(
+    {verb for verb in Verb if verb.endswith(".see") and verb is not Verb.SEAT_EMAIL_SEE}
+    | {Verb.SEAT_LEAVE, Verb.SEAT_TRANSFER, Verb.ROOM_LEAVE}
+)
+"""No organization changes these: the queries restate what is seen, nobody is kept from leaving, and an organization is
+handed on by its owners only."""
+OPTIONS: dict[Verb, dict[str, Rule]] = {
+    verb: {rule.__name__: rule for rule in ((), (no, *cells))[verb not in FIXED]} for verb, cells in TABLE.items()
+}
+"""By verb and name, the rules from which an organization may choose."""
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """Why a verb is allowed or refused: which cell decided, and where the cell comes from."""
 
     allowed: bool
     verb: Verb
-    tenant_role: TenantRole
+    tenant_role: str
     room_role: RoomRole | None
     rule: str
     source: str
     because: tuple[str, ...]
 
 
-def rule_for(role: TenantRole, verb: Verb) -> Rule:
-    return TABLE[verb][role.rank]
+def rule_for(role: Role, verb: Verb) -> Rule:
+    """The organization's cell, or that of the role's base in the table."""
+    for changed, name in role.changed:
+        if changed == verb:
+            return OPTIONS[verb][name]
+    return TABLE[verb][role.base.place]
 
 
-def allows(role: TenantRole, verb: Verb, facts: Facts) -> bool:
+def allows(role: Role, verb: Verb, facts: Facts) -> bool:
     return rule_for(role, verb)(role, facts)
 
 
-def require(role: TenantRole, verb: Verb, facts: Facts) -> None:
+def require(role: Role, verb: Verb, facts: Facts) -> None:
     """Raise `Forbidden`, in words that say what would be needed, unless the table allows it."""
     rule = rule_for(role, verb)
     if not rule(role, facts):
         raise Forbidden(_refusal(role, verb, rule))
 
 
-def explain(role: TenantRole, verb: Verb, facts: Facts) -> Explanation:
+def explain(role: Role, verb: Verb, facts: Facts) -> Explanation:
     """The decision for these facts and the chain of reasons, in plain words."""
     rule = rule_for(role, verb)
     allowed = rule(role, facts)
+    source = "organization" if verb in dict(role.changed) else "default"
     place = f"{facts.room_role} of the room" if facts.room_role else "outside the room"
-    because = [f"The seat's role is {role}.", f"For {role}, {verb} is allowed: {_words(rule)}"]
+    based = "" if role.builtin else f", based on {role.base}"
+    because = [f"The seat's role is {role}{based}.", f"For {role}, {verb} is allowed: {words_of(rule)}"]
+    if source == "organization":
+        because.append("The organization chose this rule; the default is another one.")
     if facts.kind is not None:
         state = ", archived" if facts.archived else ""
         because.append(f"The room is {facts.kind}{state}, posting by {facts.posting}; the actor is {place}.")
     because.append("So it is allowed." if allowed else "So it is refused.")
-    return Explanation(allowed, verb, role, facts.room_role, rule.__name__, "default", tuple(because))
+    return Explanation(allowed, verb, role.name, facts.room_role, rule.__name__, source, tuple(because))
 
 
-def _words(rule: Rule) -> str:
+def words_of(rule: Rule) -> str:
     text = (rule.__doc__ or "").strip()
     return text[:1].lower() + text[1:]
 
 
-def _refusal(role: TenantRole, verb: Verb, rule: Rule) -> str:
+def _refusal(role: Role, verb: Verb, rule: Rule) -> str:
     if rule is no:
         return f"Your role here is {role}, and {verb} is not given to it. An admin can change your role."
-    return f"Your role here is {role}; {verb} is given to it only thus: {_words(rule)}"
+    return f"Your role here is {role}; {verb} is given to it only thus: {words_of(rule)}"

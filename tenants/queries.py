@@ -16,7 +16,7 @@ NONE = Q(pk__in=())
 
 def still_seated(actor: Actor) -> Exists:
     """In the same statement as the content: the seat still counts, with the role the sight depends on."""
-    return Exists(Membership.objects.filter(active_seat(), pk=actor.seat, role=actor.role))
+    return Exists(Membership.objects.filter(active_seat(), pk=actor.seat, role=actor.role.name))
 
 
 def tenants_of(user: UUID) -> QuerySet[Membership]:
@@ -26,7 +26,7 @@ def tenants_of(user: UUID) -> QuerySet[Membership]:
 
 def members_seen_by(actor: Actor) -> QuerySet[Membership]:
     """The seats whose existence the actor may know, suspended and expired ones too, with their people."""
-    sight = _sharing(actor) if actor.role is TenantRole.GUEST else ALL
+    sight = _sharing(actor) if actor.role.base is TenantRole.GUEST else ALL
     return Membership.objects.filter(sight, still_seated(actor), tenant=actor.tenant).select_related("user", "tenant")
 
 
@@ -54,7 +54,7 @@ def invitations_seen_by(actor: Actor) -> QuerySet[Invitation]:
         TenantRole.OWNER: ALL,
     }
     return Invitation.objects.filter(
-        sight[actor.role], still_seated(actor), tenant=actor.tenant, revoked_at=None
+        sight[actor.role.base], still_seated(actor), tenant=actor.tenant, revoked_at=None
     ).select_related("inviter__user")
 
 

@@ -14,12 +14,13 @@ from core.errors import Conflict, Invalid
 from tenants import hooks
 from tenants.access import reread
 from tenants.actor import Actor
+from tenants.covering import lacking
 from tenants.locks import lock_seats, lock_tenant
 from tenants.models import Membership, Tenant
 from tenants.names import checked_name, checked_slug
 from tenants.permissions import Facts, Verb, require
 from tenants.queries import last_owner, member_seen_by
-from tenants.roles import TenantRole
+from tenants.roles import Role, TenantRole
 
 LONGEST_TERM = timedelta(days=100 * 365)
 
@@ -28,7 +29,7 @@ LONGEST_TERM = timedelta(days=100 * 365)
 class SeatChange:
     """What is to become of a seat. What is UNSET stays."""
 
-    tenant_role: TenantRole | UnsetType = UNSET
+    tenant_role: str | UnsetType = UNSET
     expires_at: datetime | UnsetType | None = UNSET
     suspended: bool | UnsetType = UNSET
 
@@ -90,15 +91,28 @@ def transfer(actor: Actor, user: UUID) -> Membership:
     return _change(own, SeatChange(tenant_role=TenantRole.ADMIN))
 
 
-def about(actor: Actor, seat: Membership, grant: TenantRole | None = None) -> Facts:
+def about(actor: Actor, seat: Membership, grant: Role | None = None) -> Facts:
     """What the table asks about a seat that the actor acts on."""
     own = seat.pk == actor.seat
     return Facts(
         own=own,
-        target=TenantRole(seat.role),
+        target=actor.policy.role(seat.role),
         grant=grant,
-        last_owner=own and actor.role is TenantRole.OWNER and last_owner(seat.pk, seat.tenant_id),
+        exceeds=grant is None or bool(lacking(actor.role, grant)),
+        last_owner=own and actor.role.name == TenantRole.OWNER and last_owner(seat.pk, seat.tenant_id),
     )
+
+
+def granting(actor: Actor, grant: Role) -> Facts:
+    """What the table asks about a role that the actor gives to nobody in particular."""
+    return Facts(grant=grant, exceeds=bool(lacking(actor.role, grant)))
+
+
+def role_named(actor: Actor, name: str, field: str = "tenant_role") -> Role:
+    """One of the organization's roles; `Invalid`, about this field, where there is none of this name."""
+    if name not in actor.policy.roles:
+        raise Invalid(f"{field}: no such role.", errors={field: ["No such role."]})
+    return actor.policy.role(name)
 
 
 def _lock_and_find(actor: Actor, user: UUID) -> tuple[Actor, Membership]:
@@ -111,8 +125,8 @@ def _lock_and_find(actor: Actor, user: UUID) -> tuple[Actor, Membership]:
 
 
 def _require_change(actor: Actor, seat: Membership, change: SeatChange) -> None:
-    if isinstance(change.tenant_role, TenantRole):
-        require(actor.role, Verb.SEAT_CHANGE_ROLE, about(actor, seat, change.tenant_role))
+    if isinstance(change.tenant_role, str):
+        require(actor.role, Verb.SEAT_CHANGE_ROLE, about(actor, seat, role_named(actor, change.tenant_role)))
     if change.suspended is not UNSET:
         require(actor.role, Verb.SEAT_SUSPEND, about(actor, seat))
     if change.expires_at is not UNSET:
@@ -125,7 +139,7 @@ def _require_change(actor: Actor, seat: Membership, change: SeatChange) -> None:
 def _change(seat: Membership, change: SeatChange) -> Membership:
     """Write what differs and tell the apps above; nothing happens where nothing does."""
     before = seat.role, seat.expires_at, seat.suspended_at
-    if isinstance(change.tenant_role, TenantRole):
+    if isinstance(change.tenant_role, str):
         seat.role = change.tenant_role
     if not isinstance(change.expires_at, UnsetType):
         seat.expires_at = change.expires_at

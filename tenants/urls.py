@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from tenants import api, invitations_api
+from tenants import api, invitations_api, roles_api
 
 in_tenant = [
     path("", api.TenantView.as_view()),
@@ -12,7 +12,9 @@ in_tenant = [
     path("leave/", api.LeaveView.as_view()),
     path("invitations/", invitations_api.InvitationsView.as_view()),
     path("invitations/<uuid:invitation>/", invitations_api.InvitationView.as_view()),
-    path("roles/", api.RolesView.as_view()),
+    path("abilities/", roles_api.AbilitiesView.as_view()),
+    path("roles/", roles_api.RolesView.as_view()),
+    path("roles/<slug:name>/", roles_api.RoleView.as_view()),
     path("permissions/explain/", api.ExplainView.as_view()),
 ]
 urlpatterns = [

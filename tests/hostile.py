@@ -245,7 +245,7 @@ def ready() -> None:
 
 
 if __name__ == "__main__":
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # in life it is somebody else's machine that it keeps busy
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # in life it keeps a machine of its own busy
     hostile = Hostile(int(sys.argv[2]), *sys.argv[3:])
     began = time.monotonic()
     getattr(hostile, sys.argv[1])()

@@ -99,7 +99,7 @@ def _opposite(rule: Rule) -> Rule:
 
 def _cell_change(verb: Verb, role: TenantRole, rule: Rule) -> Callable[[], None]:
     def apply() -> None:
-        row: Any = tuple(rule if place == role.rank else each for place, each in enumerate(TABLE[verb]))
+        row: Any = tuple(rule if place == role.place else each for place, each in enumerate(TABLE[verb]))
         permissions.TABLE[verb] = row
         policy.roles = (role,)
 

@@ -42,6 +42,28 @@ def _without_waste() -> None:
 
     settings.PASSWORD_HASHERS = ["tests.hashing.CheapArgon2"]
     settings.SERVESTATIC_AUTOREFRESH = True
+    _one_middleware_for_all_clients()
+
+
+def _one_middleware_for_all_clients() -> None:
+    """Made anew for each client it looks up every static file, a tenth of a second. None of it keeps anything of a
+    request; where a test has changed settings it is made anew."""
+    from django.conf import Settings, settings  # noqa: PLC0415 - as above
+    from django.test.client import ClientHandler  # noqa: PLC0415
+
+    load, made = ClientHandler.load_middleware, dict[str, object]()
+
+    def load_once(handler: ClientHandler, is_async: bool = False) -> None:
+        if is_async or not isinstance(settings._wrapped, Settings):
+            load(handler, is_async)
+            return
+        if not made:
+            load(handler)
+            made.update({name: value for name, value in vars(handler).items() if name.endswith("_middleware")})
+            made["_middleware_chain"] = handler._middleware_chain
+        vars(handler).update(made)
+
+    ClientHandler.load_middleware = load_once  # type: ignore[method-assign]
 
 
 def pytest_report_header() -> str:

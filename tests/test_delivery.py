@@ -254,5 +254,31 @@ async def test_coming_going_and_changing_roles_among_sends_leaves_no_gap_and_no_
         await socket.until(lambda heard=socket.events: any(_topic(event) == "topic 5" for event in heard))
 
 
+async def follow_a_changed_cell(stage: Stage, patience: float) -> None:
+    """Taken from the role that somebody online has, and given back."""
+    (one, other), cast = stage.servers, stage.cast
+    rest = stage.rest(one, cast.owner)
+    room = await rest.make_room(cast.guest)
+    there = await stage.open(other, cast.guest, room)
+    await there.do("typing", room=room)
+    for rule, code in (("no", "forbidden"), (None, None)):
+        there.events.clear()
+        await rest.do("PATCH", "/roles/guest/", json={"cells": {"message.send": rule}})
+        changed = await there.event("role.changed", patience)
+        assert changed["tenant_role"] == "guest"
+        typing = await there.ask("typing", room=room)
+        sent = await there.ask("message.send", room=room, body="may I?", nonce=str(rule))
+        assert [typing.get("code"), sent.get("code")] == [code, code]
+
+
+async def test_what_a_role_may_do_changes_under_open_sockets(stage: Stage) -> None:
+    await follow_a_changed_cell(stage, patience=10)
+
+
+@pytest.mark.long
+async def test_what_a_role_may_do_changes_under_open_sockets_within_a_second(stage: Stage) -> None:
+    await follow_a_changed_cell(stage, patience=1)
+
+
 def _topic(event: dict[str, Any]) -> Any:
     return event["room"]["topic"] if event["type"] == "room.updated" else None

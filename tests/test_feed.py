@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from hypothesis.strategies import booleans, data, integers, sampled_from
 
-from chat.feed import WAITING, Feed, RoomEvent, Subscription
+from chat.feed import NOWHERE, WAITING, Feed, RoomEvent, Subscription
 from core.frames import Text
 
 pytestmark = pytest.mark.once
@@ -115,7 +115,7 @@ class Process:
         if person in self.answers and person in self.subscriptions:
             state, rev, readers, first = self.answers.pop(person)
             person.start(state, rev)
-            self.subscriptions[person].begin(rev, readers, first, may_write=True)
+            self.subscriptions[person].begin(rev, readers, first, facts=NOWHERE)
 
     def put_out(self, person: Person) -> None:
         assert self.feed is not None
@@ -139,7 +139,7 @@ class Process:
             if self.feed is None or subscription not in self.feed.subscriptions:
                 continue
             if subscription.seat in seats:
-                subscription.renew(readers, may_write=True)
+                subscription.renew(readers, facts=NOWHERE)
             else:
                 self.put_out(subscription.connection)
 

@@ -45,7 +45,7 @@ def narrow(serve: Callable[..., Served]) -> Served:
         LIMIT_CONNECTS_USER="8/60",
         LIMIT_GUESSES_ADDRESS="8/60",
         LIMIT_GUESSES_USER="3/60",
-        LIMIT_BAD_TOKENS_ADDRESS="5/2",
+        LIMIT_BAD_TOKENS_ADDRESS="5/6",
         TRUSTED_PROXY_COUNT="1",
     )
 

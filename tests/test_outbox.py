@@ -16,7 +16,7 @@ from chat.protocol import PingEvent
 from core.errors import Restart, SlowConsumer
 from core.frames import Text
 from tenants.actor import Actor
-from tenants.roles import TenantRole
+from tenants.roles import BUILTIN, DEFAULT
 
 pytestmark = pytest.mark.once
 
@@ -153,7 +153,7 @@ class Peer:
 
 
 def connected(peer: Peer, budget: Budget | None = None) -> Connection:
-    actor = Actor(uuid4(), "Ada", uuid4(), "acme", uuid4(), TenantRole.MEMBER, 0, None)
+    actor = Actor(uuid4(), "Ada", uuid4(), "acme", uuid4(), BUILTIN["member"], DEFAULT, 0, None)
     credential = Credential("jwt", None, uuid4(), None)  # type: ignore[arg-type]  # nobody asks for the person
     return Connection(actor, credential, peer.send, peer, budget or Budget())
 

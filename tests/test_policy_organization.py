@@ -38,6 +38,16 @@ def test_all_but_guests_see_what_each_role_may_do(stage: Stage) -> None:
     assert stage.tried(Act("role.see", "GET", "roles/")) == (403, 200, 200, 200, 200)
 
 
+def test_admins_change_what_roles_below_theirs_may_do(stage: Stage) -> None:
+    def change(role: str) -> Act:
+        return Act("role.change", "PATCH", f"roles/{role}/", {"cells": {"room.create": "no"}}, f"role={role}")
+
+    for role in ("guest", "member", "moderator"):
+        assert stage.tried(change(role)) == ADMINS
+    assert stage.tried(change("admin")) == OWNERS
+    assert stage.tried(change("owner")) == NOBODY
+
+
 # --- Seats ---
 
 

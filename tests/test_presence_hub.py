@@ -14,6 +14,7 @@ from chat import attendance
 from chat.attendance import Attendance, Roll
 from chat.connection import Connection
 from chat.duties import Duties
+from chat.feed import NOWHERE
 from chat.feeds import Feeds, Subscription
 from chat.outbox import LOSABLE
 from chat.presence import Presence
@@ -197,13 +198,13 @@ async def test_whoever_may_not_read_any_more_is_told_nothing_until_that_is_check
     feed = process.feeds.get(ROOM)
     assert feed
     feed.readers = 5
-    process.subscription(ada).renew(5, may_write=True)
+    process.subscription(ada).renew(5, facts=NOWHERE)
     await process.come(name="Cy")
     clock.now += 1
     await process.look()
     assert process.wires[ada].counts[str(ROOM)] == 3
     assert len(process.wires[ben].presence) == 1
-    process.subscription(ben).renew(5, may_write=True)
+    process.subscription(ben).renew(5, facts=NOWHERE)
     clock.now += 1
     await process.look()
     assert "here" in process.wires[ben].presence[-1] and process.wires[ben].counts[str(ROOM)] == 3

@@ -7,6 +7,7 @@ what never existed. An address or method that isn't swept fails the guard at the
 import hashlib
 import json
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,7 +21,7 @@ from django.urls import get_resolver, resolve
 from django.utils.timezone import now
 from rest_framework.views import APIView
 
-from tenants.models import Invitation, Membership
+from tenants.models import CustomRole, Invitation, Membership, Tenant
 from tests.cast import ACME, GLOBEX, OUTSIDER, Cast, Person
 from tests.policy import filled, request
 
@@ -149,7 +150,30 @@ TENANT = [
         ok="owner admin",
         not_found="moderator member guest both lurker",
     ),
+    Row("GET", f"{T}abilities/", ok=SEATED),
     Row("GET", f"{T}roles/", ok="owner admin moderator member both lurker", forbidden="guest"),
+    Row(
+        "POST",
+        f"{T}roles/",
+        {"name": "helper", "rank": 15, "base": "guest"},
+        status=201,
+        ok="owner admin",
+        forbidden="moderator member guest both lurker",
+    ),
+    Row(
+        "PATCH",
+        f"{T}roles/keeper/",
+        {"cells": {"room.create": "no"}},
+        ok="owner admin",
+        forbidden="moderator member guest both lurker",
+    ),
+    Row(
+        "DELETE",
+        f"{T}roles/keeper/",
+        status=204,
+        ok="owner admin",
+        forbidden="moderator member guest both lurker",
+    ),
     Row(
         "GET",
         f"{T}permissions/explain/?verb=room.create&user={{lurker}}",
@@ -294,6 +318,8 @@ class Sweep:
         people = {name: person.id for name, person in cast.people.items()}
         self.names = {**people, **cast.rooms, **cast.messages, "member_login": cast.member.sid}
         self.names |= {"link": link, "link_id": ours, "globex_link_id": theirs}
+        CustomRole.objects.create(tenant=Tenant.objects.get(slug="acme"), name="keeper", rank=25, base="member")
+        Tenant.objects.filter(slug="acme").update(policy_version=time.time_ns() // 1000)
 
     @staticmethod
     def _invite(slug: str, inviter: Person, token: str) -> str:

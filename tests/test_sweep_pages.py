@@ -11,7 +11,6 @@ from django.test import Client
 from chat.pages import page_urls
 from tenants.access import actor_of
 from tenants.invitations import create_invitation
-from tenants.roles import TenantRole
 from tests.cast import ACME, GLOBEX, OUTSIDER, Cast
 from tests.policy import request
 
@@ -69,7 +68,7 @@ def test_every_page_of_an_organization_is_swept() -> None:
 def test_an_invitation_leads_into_its_own_organization_also_those_who_have_a_seat_elsewhere(
     cast: Any, browser: Client
 ) -> None:
-    link = create_invitation(actor_of(UUID(cast.admin.id), "acme"), tenant_role=TenantRole.MODERATOR, max_uses=10).token
+    link = create_invitation(actor_of(UUID(cast.admin.id), "acme"), tenant_role="moderator", max_uses=10).token
     address = f"/invite/{link}/"
     for name in ("globex_owner", "globex_member", "outsider"):
         assert "Join Acme</h1>" in visit(browser, cast, name, address).content.decode(), name

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from twisted.internet.task import Clock
 
-from core.ticks import Ticks
+from core.ticks import Call, Ticks
 
 pytestmark = pytest.mark.once
 ROW = 4
@@ -25,7 +25,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def ticks(clock: Clock) -> Ticks:
-    return Ticks(0.5, ROW, clock)
+    return Ticks(clock, 0.5, ROW)
 
 
 def noting(into: list[int], number: int) -> Callable[[], None]:
@@ -73,15 +73,16 @@ def test_what_is_cancelled_never_comes_even_after_its_tick_began(clock: Clock, t
 
 def test_one_call_may_cancel_another_of_its_row(clock: Clock, ticks: Ticks) -> None:
     called: list[int] = []
-    ticks.call_later(1, lambda: second.cancel())
-    second = ticks.call_later(1, noting(called, 2))
+    others: list[Call] = []
+    ticks.call_later(1, lambda: others.pop().cancel())
+    others.append(ticks.call_later(1, noting(called, 2)))
     clock.advance(1)
     assert not called and not clock.getDelayedCalls()
 
 
 def test_a_call_that_fails_keeps_none_of_the_others_from_coming(clock: Clock, ticks: Ticks) -> None:
     called: list[int] = []
-    ticks.call_later(1, lambda: [][0])
+    ticks.call_later(1, lambda: next(iter([])))
     ticks.call_later(1, noting(called, 1))
     clock.advance(1)
     assert called == [1]

@@ -8,8 +8,8 @@ const QUICK = ["👍", "❤️", "😂"];
 
 export class Actions {
   /** `acts`: `{react(message, emoji, on), reply, edit, remove, linkTo(message)}`. */
-  constructor({ store, timeline, picker, acts, role }) {
-    Object.assign(this, { store, timeline, picker, acts, role });
+  constructor({ store, timeline, picker, acts }) {
+    Object.assign(this, { store, timeline, picker, acts });
     this.bar = h("div.message-actions", { role: "toolbar", "aria-label": "Message actions" });
     this.bar.addEventListener("click", () => touch() && !picker.root.matches(":popover-open") && this.bar.remove());
     const { list } = timeline;
@@ -63,10 +63,10 @@ export class Actions {
 
   #may(message, room) {
     return {
-      react: mayReact(room),
-      reply: whyNotWrite(room) === null,
-      edit: mayEdit(room, message, this.store.me),
-      remove: mayDelete(this.role(), room, message, this.store.me),
+      react: mayReact(this.store.mine, room),
+      reply: whyNotWrite(this.store.mine, room) === null,
+      edit: mayEdit(this.store.mine, room, message, this.store.me),
+      remove: mayDelete(this.store.mine, room, message, this.store.me),
     };
   }
 

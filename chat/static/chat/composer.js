@@ -14,9 +14,9 @@ const TYPING_EVERY_MS = 3_000;
 export const codePoints = (text) => [...text].length;
 
 export class Composer {
-  /** `send({room, body, replyTo})`, `edit(message, body)` → promise, `typing(room)`, `editLast()`: Up was pressed on nothing. */
-  constructor({ prefix, send, edit, typing, editLast }) {
-    Object.assign(this, { prefix, send, edit, typing, editLast });
+  /** `send({room, body, replyTo})`, `edit(message, body)` → promise, `typing(room)`, `mine()`: what I may do, `editLast()`: Up was pressed on nothing. */
+  constructor({ prefix, send, edit, typing, mine, editLast }) {
+    Object.assign(this, { prefix, send, edit, typing, mine, editLast });
     this.form = $("#composer");
     this.field = $("#composer-field");
     this.banner = $("#composer-banner");
@@ -39,7 +39,7 @@ export class Composer {
 
   /** The room or my role in it changed. */
   refresh(room) {
-    const why = room ? whyNotWrite(room) : null;
+    const why = room ? whyNotWrite(this.mine(), room) : null;
     this.form.inert = !room;
     this.form.hidden = why !== null;
     $("#composer-closed").hidden = why === null;

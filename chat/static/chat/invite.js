@@ -3,13 +3,13 @@
 import { $, $$, h, icon } from "./dom.js";
 import { clearErrors, onSubmit, openDialog } from "./dialogs.js";
 import { fullTime, listed, plural } from "./time.js";
-import { KIND_ICON, ROLE_MEANS, mayRun, rolesUpTo } from "./words.js";
+import { KIND_ICON, ROLE_MEANS, mayRun } from "./words.js";
 
 const DAY_MS = 86_400_000;
 
 export class InviteDialog {
-  constructor({ api, store, role }) {
-    Object.assign(this, { api, store, role });
+  constructor({ api, store }) {
+    Object.assign(this, { api, store });
     this.form = $("#form-invite");
     this.form.elements.tenant_role.addEventListener("change", () => this.#hint());
     for (const opener of $$("[data-invite]")) opener.addEventListener("click", () => this.open());
@@ -27,10 +27,10 @@ export class InviteDialog {
     clearErrors(this.form);
     this.form.hidden = false;
     $("#invite-made").hidden = true;
-    const roles = rolesUpTo(this.role()).map((role) => h("option", { value: role, selected: role === "member" }, role[0].toUpperCase() + role.slice(1)));
+    const roles = this.store.mine.gives.map((role) => h("option", { value: role, selected: role === "member" }, role[0].toUpperCase() + role.slice(1)));
     this.form.elements.tenant_role.replaceChildren(...roles);
     this.#hint();
-    const rooms = this.store.joined().filter((room) => mayRun(this.role(), room) && !room.archived_at);
+    const rooms = this.store.joined().filter((room) => mayRun(this.store.mine, room) && !room.archived_at);
     const checks = rooms.map((room) =>
       h("label.check", {}, h("input", { type: "checkbox", name: "rooms", value: room.id }), icon(KIND_ICON[room.kind], "small"), h("span.truncate", {}, room.name)),
     );
@@ -40,7 +40,8 @@ export class InviteDialog {
 
   #hint() {
     const role = this.form.elements.tenant_role.value;
-    $("#invite-role-hint").textContent = `A ${role} ${ROLE_MEANS[role]}.`.replace(/^A (?=[aeo])/, "An ");
+    const means = ROLE_MEANS[role] ?? "may do what the organization decided for this role";
+    $("#invite-role-hint").textContent = `A ${role} ${means}.`.replace(/^A (?=[aeio])/, "An ");
   }
 
   async #make() {

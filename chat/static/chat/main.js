@@ -25,12 +25,11 @@ import { Switcher } from "./switcher.js";
 import { Sync } from "./sync.js";
 import { Timeline } from "./timeline.js";
 
-const { slug, organization, tenant, user, name, role: firstRole, login } = $("#chat").dataset;
+const { slug, organization, tenant, user, name, login } = $("#chat").dataset;
 const me = { id: user, display_name: name };
 const kept = (what) => `conclave:${what}:${user}:${tenant}:`;
 
-const store = new Store(user);
-const role = () => store.role ?? firstRole;
+const store = new Store(user, JSON.parse($("#abilities").textContent));
 const api = new Api(slug, { onsignin: signIn });
 const connection = new Connection(`${location.protocol === "http:" ? "ws" : "wss"}://${location.host}/ws/v1/${slug}/`, {
   onstate,
@@ -63,6 +62,7 @@ const composer = new Composer({
   },
   edit: (message, body) => acts.edit(message, body),
   typing: (room) => acts.type(room),
+  mine: () => store.mine,
   editLast: () => {
     const last = store.myLast(page.id);
     if (last) composer.startEdit(last);
@@ -70,17 +70,17 @@ const composer = new Composer({
   },
 });
 const rooms = new RoomList({ store, me, organization, address: (room) => router.address(room) });
-const people = new PeoplePanel({ api, store, me, role, organization, add: (room) => addDialog.open(room) });
+const people = new PeoplePanel({ api, store, me, organization, add: (room) => addDialog.open(room) });
 const addDialog = new AddDialog({ api, members: () => people.members, added: (room) => people.load(room.id) });
 const createDialog = new CreateDialog({ api, entered });
 const browseDialog = new BrowseDialog({ store, join });
 new DirectDialog({ api, me, entered });
-const inviteDialog = new InviteDialog({ api, store, role });
+const inviteDialog = new InviteDialog({ api, store });
 const switcher = new Switcher({ store, me, go: (id) => router.go(router.address(id)) });
 const picker = new Picker();
 const bar = new ConnectionBar({ retry: () => connection.retry() });
 const page = new Page({
-  ...{ store, router, timeline, composer, rooms, people, sync, me, role, organization, join },
+  ...{ store, router, timeline, composer, rooms, people, sync, me, organization, join },
   typing: new TypingLine({ store }),
   settings: new SettingsPanel({ api, store }),
   lastKey: kept("last"),
@@ -89,7 +89,7 @@ const page = new Page({
   openInvite: () => inviteDialog.open(),
 });
 new Actions({
-  ...{ store, timeline, picker, role },
+  ...{ store, timeline, picker },
   acts: {
     react: (message, emoji, on) => acts.react(message, emoji, on),
     reply: (message) => composer.reply(message),
@@ -130,7 +130,7 @@ function onstate(state) {
 async function notice(what, about) {
   if (what === "hello") {
     outbox.flush();
-    await acts.loadRooms();
+    await Promise.all([acts.loadRooms(), reread()]);
     page.complete();
     page.openLast();
     sync.resume();
@@ -142,9 +142,16 @@ async function notice(what, about) {
     if (about.room === page.id) people.load(page.id).catch(() => {}); // Gone meanwhile: the room itself says so.
   } else if (what === "removed" && about.name && about.id !== acts.leaving) toast(`You are no longer in ${about.name}.`, "info");
   else if (what === "role") {
-    store.role = about.tenant_role;
-    toast(`Your role here is now ${about.tenant_role}.`, "info", { action: "Reload", onAction: () => location.reload() });
+    const before = store.mine.tenant_role;
+    await reread();
+    toast(before === about.tenant_role ? "What your role may do here has changed." : `Your role here is now ${about.tenant_role}.`, "info");
   }
+}
+
+/** What I may do here, as of now: the page offers that, and no more. */
+async function reread() {
+  store.allow(await api.get("abilities/"));
+  timeline.render();
 }
 
 /** I am in this room now: go there. */

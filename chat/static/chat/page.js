@@ -1,7 +1,7 @@
 /** The conversation column and its panel: which room, in which state, under which title. */
 
 import { toast } from "../conclave/toast.js";
-import { $, h, icon, narrow, touch, wide } from "./dom.js";
+import { $, $$, h, icon, narrow, touch, wide } from "./dom.js";
 import { roomMark } from "./rooms.js";
 import { storage } from "./storage.js";
 import { KIND_ICON, KIND_WORD, mayCreate, mayInvite, mayRun, titleOf } from "./words.js";
@@ -110,8 +110,10 @@ export class Page {
       $("#room-title-mark").replaceChildren(...(room ? [roomMark(room, this.me.id)] : []));
       $("#begin-mark").replaceChildren(...(room ? [icon(KIND_ICON[kind], "large")] : []));
     }
-    const runs = Boolean(room) && mayRun(this.role(), room);
+    const runs = Boolean(room) && mayRun(this.store.mine, room);
     $("#room-title").classList.toggle("plain", !room);
+    $("#open-create").hidden = !mayCreate(this.store.mine);
+    for (const opener of $$("[data-invite]")) opener.hidden = !mayInvite(this.store.mine);
     $("#open-people").hidden = !room;
     $("#open-room-menu").hidden = !room || (room.room_role === null && !runs);
     $("#open-add").hidden = !runs || Boolean(room.archived_at);
@@ -132,11 +134,11 @@ export class Page {
     const button = (kind, onclick, words) => acts.push(h(`button.button${kind}`, { type: "button", onclick }, words));
     let [mark, title, words] = ["faces", `Welcome to ${this.organization}`, "Choose a room on the left."];
     if (state === "empty") words = "You are in no room yet. Someone who is in one can add you.";
-    if (state === "empty" && mayCreate(this.role())) {
+    if (state === "empty" && mayCreate(this.store.mine)) {
       words = "You are in no room yet. Create one: private, for those you add, or open to every member.";
       button(".primary", this.openCreate, "Create a room");
       if (this.store.rooms.size) button("", this.openBrowse, "Join a room");
-      else if (mayInvite(this.role())) button("", this.openInvite, "Invite people");
+      else if (mayInvite(this.store.mine)) button("", this.openInvite, "Invite people");
     }
     if (state === "missing") {
       [mark, title] = ["lock", "This room isn't here"];
@@ -167,7 +169,7 @@ export class Page {
 
   #turnPanel() {
     const { panel } = this.router.here;
-    const shown = panel === "settings" && this.room && !mayRun(this.role(), this.room) ? "people" : panel;
+    const shown = panel === "settings" && this.room && !mayRun(this.store.mine, this.room) ? "people" : panel;
     const root = $("#panel");
     const opens = shown && root.hidden;
     if (opens) this.opener = document.activeElement;

@@ -10,8 +10,8 @@ import { mayRun, whoCanRead } from "./words.js";
 const ROLES = { reader: "Reader", member: "Member", moderator: "Moderator" };
 
 export class PeoplePanel {
-  constructor({ api, store, me, role, organization, add }) {
-    Object.assign(this, { api, store, me, role, organization });
+  constructor({ api, store, me, organization, add }) {
+    Object.assign(this, { api, store, me, organization });
     this.id = null;
     this.members = [];
     this.list = $("#members");
@@ -47,7 +47,7 @@ export class PeoplePanel {
     const { organization } = this;
     const words = whoCanRead(room, { count: people.length, people, organization, me: this.me.id });
     $("#who-reads").textContent = words;
-    const runs = mayRun(this.role(), room);
+    const runs = mayRun(this.store.mine, room);
     $("#panel-add").hidden = !runs || Boolean(room.archived_at);
     const sorted = [...this.members].sort((a, b) => nameOf(a.user).localeCompare(nameOf(b.user)));
     keyed(this.list, sorted, {

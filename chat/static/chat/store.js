@@ -36,9 +36,9 @@ function newRoom(id) {
 export const nameOf = (person) => person?.display_name || "Someone";
 
 export class Store {
-  constructor(me) {
+  constructor(me, mine) {
     this.me = me;
-    this.role = null;
+    this.mine = mine;
     this.epoch = null;
     this.rooms = new Map();
     this.names = new Map();
@@ -53,6 +53,12 @@ export class Store {
 
   changed(topic, room = null) {
     for (const listener of this.listeners) listener(topic, room);
+  }
+
+  /** What I may do here is this from now on. */
+  allow(mine) {
+    this.mine = mine;
+    this.changed("rooms");
   }
 
   room(id) {
@@ -95,10 +101,9 @@ export class Store {
   }
 
   /** `hello`: a new epoch means that every rev held means nothing any more. */
-  hello({ epoch, tenant_role: role, rooms }) {
+  hello({ epoch, rooms }) {
     if (this.epoch !== null && this.epoch !== epoch) for (const room of this.rooms.values()) room.rev = 0;
     this.epoch = epoch;
-    this.role = role;
     this.describe(rooms);
   }
 

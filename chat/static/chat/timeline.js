@@ -110,7 +110,7 @@ export class Timeline {
   #version(room, row) {
     const quote = row.message?.reply_to ?? row.entry?.replyTo;
     const quoted = quote ? (room.byId.get(quote)?.rev ?? "?") : "";
-    if (row.type === "message") return `${row.message.rev}|${row.continues}|${quoted}|${mayReact(room)}`;
+    if (row.type === "message") return `${row.message.rev}|${row.continues}|${quoted}|${mayReact(this.store.mine, room)}`;
     if (row.type === "pending") return `${row.entry.state}|${row.continues}|${quoted}`;
     return row.type === "day" ? dayName(row.at) : "";
   }
@@ -143,7 +143,7 @@ export class Timeline {
       continues: row.continues,
       quoted: this.#quoted(room, row.message.reply_to),
       react: this.react,
-      locked: !mayReact(room),
+      locked: !mayReact(this.store.mine, room),
     });
   }
 

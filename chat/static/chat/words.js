@@ -6,29 +6,32 @@ import { listed, plural } from "./time.js";
 export const KIND_ICON = { private: "key", open: "door", direct: "faces" };
 export const KIND_WORD = { private: "Private room", open: "Open room", direct: "Direct conversation" };
 
-const RANKS = ["guest", "member", "moderator", "admin", "owner"];
-const atLeast = (role, least) => RANKS.indexOf(role) >= RANKS.indexOf(least);
-
-export const rolesUpTo = (role) => RANKS.slice(0, RANKS.indexOf(role) + 1);
-export const mayInvite = (role) => atLeast(role, "moderator");
-export const mayCreate = (role) => atLeast(role, "member");
+// `mine`: what I may do in this organization, as `abilities/` tells it. `cells` names the rule of each verb.
+export const mayInvite = (mine) => mine.cells["invitation.create"] !== "no" && mine.gives.length > 0;
+export const mayCreate = (mine) => mine.cells["room.create"] !== "no";
 
 /** Rename it, change its topic, add and remove people. */
-export function mayRun(role, room) {
-  if (room.kind === "direct" || !atLeast(role, "member")) return false;
-  return room.room_role === "moderator" || atLeast(role, "admin");
+export function mayRun(mine, room) {
+  const rule = mine.cells["room.change"];
+  if (room.kind === "direct" || rule === "no") return false;
+  return rule === "manages" || room.room_role === "moderator";
 }
 
-export function mayDelete(role, room, message, me) {
+export function mayDelete(mine, room, message, me) {
+  const rule = mine.cells["message.delete"];
+  if (message.deleted_at || message.kind !== "text" || room.archived_at || rule === "no") return false;
+  return rule === "polices" || message.author?.id === me || room.room_role === "moderator";
+}
+
+export function mayEdit(mine, room, message, me) {
   if (message.deleted_at || message.kind !== "text" || room.archived_at) return false;
-  return message.author?.id === me || room.room_role === "moderator" || atLeast(role, "moderator");
+  return mine.cells["message.edit"] !== "no" && message.author?.id === me;
 }
 
-export function mayEdit(room, message, me) {
-  return !message.deleted_at && message.kind === "text" && message.author?.id === me && !room.archived_at;
+export function mayReact(mine, room) {
+  if (room.archived_at || mine.cells["message.react"] === "no") return false;
+  return room.room_role !== null && room.room_role !== "reader";
 }
-
-export const mayReact = (room) => !room.archived_at && room.room_role !== null && room.room_role !== "reader";
 
 export function others(room, me) {
   return (room.people ?? []).filter((person) => person.id !== me);
@@ -41,10 +44,11 @@ export function titleOf(room, me) {
 }
 
 /** Why the composer is closed, or null where it is open. */
-export function whyNotWrite(room) {
+export function whyNotWrite(mine, room) {
   if (room.archived_at) return "This room is archived. It can be read, but nobody writes in it any more.";
   if (room.room_role === "reader") return "You are a reader in this room. Its moderators can let you write.";
   if (room.posting === "moderators" && room.room_role !== "moderator") return "Only moderators write in this room.";
+  if (mine.cells["message.send"] === "no") return `In this organization the role ${mine.tenant_role} does not write messages.`;
   return null;
 }
 
