@@ -33,13 +33,13 @@ run: $(RUN_STAMP) .env
 test: servers
 	@{ STACK=real $(PYTEST) -m "not long and not once" $(ARGS); real=$$?; \
 	   STACK=embedded $(PYTEST) -m "not long and aside" $(ARGS) && test $$real = 0; } > $(VENV)/second.log 2>&1 & second=$$!; \
-	STACK=embedded $(PYTEST) -m "not long and not aside" $(ARGS); first=$$?; \
+	STACK=embedded $(PYTEST) -m "not long and not aside and not on_real" $(ARGS); first=$$?; \
 	wait $$second; second=$$?; cat $(VENV)/second.log; \
 	test $$first = 0 -a $$second = 0
 
 # The long part holds promised times, so nothing runs beside it.
 test-all: $(if $(filter long,$(PART)),servers,test)
-	STACK=embedded $(PYTEST) -m "long" $(ARGS)
+	STACK=embedded $(PYTEST) -m "long or on_real" $(ARGS)
 	STACK=real $(PYTEST) -m "long and not once" $(ARGS)
 
 lint: lint-style lint-format lint-house lint-imports lint-templates lint-migrations lint-locks

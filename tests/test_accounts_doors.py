@@ -77,6 +77,7 @@ def example(pattern: Any) -> str:
     return text
 
 
+@pytest.mark.once
 def test_only_allauth_ever_looks_at_a_password(ada: User, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     settings.ACCOUNT_RATE_LIMITS = False
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -18,6 +18,8 @@ from core.models import Allowance
 from tests.cast import Cast
 from tests.fuzz import NOWHERE, SHAPE, TWISTED_IDS, UNREADABLE, broken, explore, text, values
 
+pytestmark = pytest.mark.on_real
+
 STATUS = {
     "bad_request": {400, 405, 406, 415},
     "invalid": {400},
@@ -130,6 +132,7 @@ class Caller:
             "invitation": NOWHERE,
             "token": "nonsense",
             "emoji": "👍",
+            "name": "guest",
         }
 
     def ask(self, method: str, path: str, body: bytes = b"", **more: Any) -> HttpResponse:
@@ -358,6 +361,7 @@ def test_a_key_that_no_header_should_hold_is_invalid(
         "/api/v1/tenants/{slug}/rooms/": {"name": "New"},
         "/api/v1/tenants/{slug}/rooms/{room}/members/": {"user": cast.guest.id},
         "/api/v1/tenants/{slug}/invitations/": {},
+        "/api/v1/tenants/{slug}/roles/": {"name": "helper", "rank": 15, "base": "guest"},
     }
     taking = {each.path for each in endpoints if "Idempotency-Key" in json.dumps(each.methods.get("POST", {}))}
     assert taking == set(good)

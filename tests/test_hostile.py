@@ -24,7 +24,7 @@ from tests.hostile import CROWD, PIPELINED
 from tests.processes import Process
 from tests.sockets import Socket
 
-pytestmark = [pytest.mark.once, pytest.mark.aside]  # chooses its stacks itself
+pytestmark = pytest.mark.once  # chooses its stacks itself
 MEGABYTE = 1024 * 1024
 GROWTH = 64 * MEGABYTE
 WINDOW = 2.0

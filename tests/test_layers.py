@@ -20,7 +20,7 @@ from tests.holes import Way
 from tests.outages import BACK, LOST, NEVER, Scene, scene
 from tests.processes import Stack
 
-pytestmark = [pytest.mark.once, pytest.mark.aside]  # chooses its stacks itself
+pytestmark = pytest.mark.once  # chooses its stacks itself
 
 
 # What `CHANNELS_URL` may say.
@@ -198,6 +198,7 @@ def over_rabbitmq(make_stack: Callable[..., Any], rabbitmq: servers.Server) -> t
     return made
 
 
+@pytest.mark.long
 async def test_two_servers_converse_over_rabbitmq(over_rabbitmq: tuple[Stack, Cast]) -> None:
     async with scene(*over_rabbitmq) as play:
         for n in range(20):

@@ -18,6 +18,8 @@ from tests.delivering import Rest, everyone
 from tests.processes import Process, Stack
 from tests.sockets import Socket
 
+pytestmark = pytest.mark.on_real
+
 Served = tuple[list[Process], Cast]
 
 
