@@ -51,6 +51,8 @@ class Connection:
         self._direct = direct
         self._outbox = Outbox(budget, self._overflow)
         self._greeted = False
+        self._open: Direct | None = None
+        """The direct way, while nothing comes before: neither what waits nor what is on its way from there."""
         self._writing: asyncio.Task[None] | None = None
         self._free = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -70,16 +72,11 @@ class Connection:
         if self._end is not None and time.time() >= self._end[0]:
             self.close(self._end[1])
             return
-        if self._free_now and self._direct is not None and self._direct.write(frame.framed):
+        if self._open is not None and self._open.write(frame.framed):
             self._note()
             return
         self._outbox.add(frame, about)
         self._kick()
-
-    @property
-    def _free_now(self) -> bool:
-        """Nothing is to be written before: neither what waits nor what is on its way from there."""
-        return self._greeted and self._writing is None and not self._outbox
 
     def offer(self, frame: Text, about: object) -> bool:
         """Push a frame that builds on the one before it about the same; not where it could be lost: False then."""
@@ -173,6 +170,7 @@ class Connection:
 
     def _kick(self) -> None:
         if self._writing is None and self._greeted and not self._gone:
+            self._open = None
             self._writing = asyncio.get_running_loop().create_task(self._write())
 
     async def _write(self) -> None:
@@ -189,6 +187,8 @@ class Connection:
             log.debug("the socket went while it was written to", connection=str(self.id))
         finally:
             self._writing = None
+            if not self._outbox and self.closing is None:
+                self._open = self._direct
 
     async def _put(self, frame: Text) -> None:
         """Raises TimeoutError where a socket that is to be closed takes nothing more."""
@@ -202,7 +202,7 @@ class Connection:
 
     def _note(self) -> None:
         self._written_at = time.monotonic()
-        SENT.inc()
+        SENT.count += 1
 
     def stop(self) -> None:
         """The socket is gone: nothing more is queued or written."""

@@ -2,40 +2,37 @@
 
 import asyncio
 import gc
+import itertools
 import os
 import socket
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import structlog
-from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 from daphne.server import Server as Daphne
-from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from django.conf import settings
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.logger import globalLogBeginner
 
 from core import metrics
-from core.errors import BadFrame, ConclaveError, RateLimited, Restart, SlowConsumer, TooLarge
-from core.flow import Flow
+from core.errors import Restart
 from core.frames import EXTENSION
 from core.health import health
 from core.http import RequestFactory
 from core.ticks import Ticks
-from core.wire import encode_text
+from core.websocket import Socket, SocketFactory, configured
 
 HANDSHAKE_SECONDS = 20  # Daphne's 5 s turn a storm of logins into refusals and so into the next storm
-PING_SECONDS = 10
 LEAVING, FINISHING = 0.6, 0.2
 """Of the seconds that an ending process has: for the application's leave, then for answers under way. At the end of
 them it ends whatever still runs: a query that hangs must not hold a restart up."""
 CLOSE_SECONDS = 5
 """How long an application may go on after its socket or request has gone."""
 BACKLOG = 1024
-UNHEARD_FRAMES = 500
-"""Pings, pongs and parts of messages from one socket between two looks at it, 2 s apart."""
+LOOK_SECONDS, LOOK_ROW = 2, 25
+"""Between two looks at all sockets; looked at in a row before others have their turn."""
 PROBES = ("/livez", "/readyz")
 
 Application = Callable[..., Awaitable[None]]
@@ -46,120 +43,6 @@ def listen(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes any. Raises OSError where the address can't be had."""
     family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     return socket.create_server(address[:2], family=family, backlog=BACKLOG)
-
-
-class Socket(WebSocketProtocol):
-    """One WebSocket."""
-
-    asked = False
-    counted = False
-    deaf = False
-    """Nothing that it says is heard any more."""
-    unheard = 0
-    """Frames since the last look that bring the application nothing: pings, pongs, parts of messages."""
-    flow: Flow
-
-    def connectionMade(self) -> None:
-        super().connectionMade()
-        self.flow = Flow(self.transport)
-
-    def onConnect(self, request: ConnectionRequest) -> Any:
-        if not request.headers.get("sec-websocket-protocol", "").isascii():
-            raise ConnectionDeny(code=400, reason="Sec-WebSocket-Protocol is not ASCII")
-        self.asked = True
-        return super().onConnect(request)
-
-    def dataReceived(self, data: bytes) -> None:
-        """Nothing is read until the handshake is answered; autobahn would look for a second one in it."""
-        if self.asked and self.state == self.STATE_CONNECTING:
-            self.data += data
-            self.flow.hold()
-        elif not self.deaf:
-            super().dataReceived(data)
-
-    def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        self.flow.arrived(len(payload))
-        super().onMessage(payload, isBinary)
-
-    def onMessageFrameBegin(self, length: int) -> None:
-        self._bear(not self.current_frame.fin)
-        super().onMessageFrameBegin(length)
-
-    def onPing(self, payload: bytes) -> None:
-        self._bear()
-        super().onPing(payload)
-
-    def onPong(self, payload: bytes) -> None:
-        self._bear()
-        super().onPong(payload)
-
-    def _bear(self, counts: bool = True) -> None:
-        """What the application never sees it can't limit. Reading on costs nothing and lets the reason arrive."""
-        self.unheard += counts
-        if self.unheard > UNHEARD_FRAMES and self.state == self.STATE_OPEN:
-            self.deaf = True
-            self._end(RateLimited("Too many frames without a command."))
-            self.sendCloseFrame(code=RateLimited.close)
-
-    def check_timeouts(self) -> None:
-        """Who does not take what was sent can't answer a ping yet; but not for ever."""
-        self.unheard = 0
-        if self.flow.stuck:
-            if self.state == self.STATE_OPEN:
-                self._end(SlowConsumer())
-                self.dropConnection(abort=True)
-            self.transport.abortConnection()
-        elif self.flow.reading or self.state != self.STATE_OPEN:
-            super().check_timeouts()
-
-    def dropConnection(self, abort: bool = False) -> None:
-        """autobahn takes the transport's producer away first, which then hears nothing of the end."""
-        super().dropConnection(abort)
-        self.flow.stopProducing()
-
-    def onAutoPingTimeout(self) -> None:
-        """A pong that nobody reads is not missing."""
-        if self.flow.reading:
-            super().onAutoPingTimeout()
-        else:
-            self.autoPingTimeoutCall = None
-
-    def onOpen(self) -> None:
-        self.counted = True
-        metrics.SOCKETS.inc()
-        super().onOpen()
-        self.flow.release()
-
-    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
-        if self.counted:
-            metrics.SOCKETS.dec()
-        if hasattr(self, "server"):
-            super().onClose(wasClean, code, reason)
-
-    def serverClose(self, code: int | None = None) -> None:
-        """Send a close frame. autobahn's own method refuses the codes that servers need: 1009, 1011, 1012, 1013."""
-        if self.state == self.STATE_OPEN:
-            self.sendCloseFrame(code=1000 if code is None else code)
-
-    def serverSend(self, content: Any, binary: bool = False) -> None:
-        """Write a frame. autobahn's own sender holds answers to the limit meant for what clients send, and raises."""
-        if self.state == self.STATE_OPEN:
-            self.sendFrame(opcode=2 if binary else 1, payload=content if binary else content.encode())
-
-    def _end(self, why: ConclaveError) -> None:
-        metrics.count_close(why.code)
-        access.info("socket cut off", code=why.code, peer=self.peer.partition(":")[2])
-        self.farewell(why)
-
-    def farewell(self, why: ConclaveError) -> None:
-        """`bye`, where the server closes over the application's head."""
-        self.serverSend(encode_text({"type": "bye", "code": why.code, "detail": why.detail}))
-
-    def _fail_connection(self, code: int, reason: str) -> None:
-        """autobahn's end of a socket whose frames are broken, too large or no UTF-8."""
-        if self.state == self.STATE_OPEN:
-            self._end(TooLarge() if code == TooLarge.close else BadFrame())
-        super()._fail_connection(code, reason)
 
 
 def _metered(application: Application) -> Application:
@@ -184,17 +67,6 @@ def _metered(application: Application) -> Application:
     return metered
 
 
-def _configured(factory: WebSocketFactory) -> type[Socket]:
-    """autobahn copies every option into each socket, and writes them all down for a log that nobody keeps."""
-    found = {name: getattr(factory, name) for name in Socket.CONFIG_ATTRS}
-    options = {name: staticmethod(value) if callable(value) else value for name, value in found.items()}
-    return type("ConfiguredSocket", (Socket,), {**options, "CONFIG_ATTRS": ()})
-
-
-class SocketFactory(WebSocketFactory):
-    protocol = Socket
-
-
 class Server(Daphne):
     """Serves one ASGI application on one socket that is listening already, until SIGTERM or SIGINT."""
 
@@ -206,8 +78,6 @@ class Server(Daphne):
             websocket_timeout=-1,
             websocket_connect_timeout=HANDSHAKE_SECONDS,
             websocket_handshake_timeout=HANDSHAKE_SECONDS,
-            ping_interval=PING_SECONDS,
-            ping_timeout=PING_SECONDS,
             application_close_timeout=CLOSE_SECONDS,
             server_name="",
         )
@@ -219,7 +89,6 @@ class Server(Daphne):
         self.http_factory = RequestFactory(self)
         self.ws_factory = SocketFactory(self, server="")
         self.ws_factory.setProtocolOptions(
-            autoPingTimeout=self.ping_timeout,
             allowNullOrigin=True,  # the application judges origins
             openHandshakeTimeout=self.websocket_handshake_timeout,
             maxFramePayloadSize=settings.SOCKET_FRAME_BYTES,
@@ -227,13 +96,13 @@ class Server(Daphne):
             failByDrop=False,  # else 1007 and 1009 never arrive
         )
         self.ws_factory._batched_timer = Ticks(reactor)
-        self.ws_factory.protocol = _configured(self.ws_factory)
+        self.ws_factory.protocol = configured(self.ws_factory)
         globalLogBeginner.beginLoggingTo([lambda _event: None], redirectStandardIO=False, discardBuffer=True)
         asyncio.set_event_loop(reactor._asyncioEventloop)
         self.listener.setblocking(False)
         self.port = reactor.adoptStreamPort(self.listener.fileno(), self.listener.family, self.http_factory)
         reactor.callLater(1, self.application_checker)
-        reactor.callLater(2, self.timeout_checker)
+        reactor.callLater(LOOK_SECONDS, self.timeout_checker)
         reactor.addSystemEventTrigger("before", "shutdown", self.drain)
         loop = asyncio.get_event_loop()
         metrics.TASKS.set_function(lambda: len(asyncio.all_tasks(loop)))
@@ -248,6 +117,16 @@ class Server(Daphne):
         if isinstance(protocol, Socket):
             scope["extensions"] = {EXTENSION: protocol.flow}
         return super().create_application(protocol, scope)
+
+    def timeout_checker(self) -> None:
+        """Look at every connection, a few at a time."""
+        self._look(iter(list(self.connections)))
+
+    def _look(self, left: Iterator[Any]) -> None:
+        row = list(itertools.islice(left, LOOK_ROW))
+        for protocol in row:
+            protocol.check_timeouts()
+        reactor.callLater(0 if row else LOOK_SECONDS, *((self._look, left) if row else (self.timeout_checker,)))
 
     def protocol_disconnected(self, protocol: Any) -> None:
         """Daphne assumes that everything that goes had come; a handshake that fails early has not."""

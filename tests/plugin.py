@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections import Counter
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import pytest
 from _pytest.terminal import TerminalReporter
@@ -48,19 +49,22 @@ def _without_waste() -> None:
 def _one_middleware_for_all_clients() -> None:
     """Made anew for each client it looks up every static file, a tenth of a second. None of it keeps anything of a
     request; where a test has changed settings it is made anew."""
-    from django.conf import Settings, settings  # noqa: PLC0415 - as above
+    from django.conf import settings  # noqa: PLC0415 - as above
     from django.test.client import ClientHandler  # noqa: PLC0415
 
-    load, made = ClientHandler.load_middleware, dict[str, object]()
+    load = ClientHandler.load_middleware
+    known: WeakKeyDictionary[object, dict[str, object]] = WeakKeyDictionary()
 
     def load_once(handler: ClientHandler, is_async: bool = False) -> None:
-        if is_async or not isinstance(settings._wrapped, Settings):
+        if is_async:
             load(handler, is_async)
             return
-        if not made:
+        made = known.get(settings._wrapped)
+        if made is None:
             load(handler)
-            made.update({name: value for name, value in vars(handler).items() if name.endswith("_middleware")})
+            made = {name: value for name, value in vars(handler).items() if name.endswith("_middleware")}
             made["_middleware_chain"] = handler._middleware_chain
+            known[settings._wrapped] = made
         vars(handler).update(made)
 
     ClientHandler.load_middleware = load_once  # type: ignore[method-assign]

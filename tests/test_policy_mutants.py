@@ -9,7 +9,7 @@ import pytest
 
 from tests.permissions_page import PAGE, current
 
-pytestmark = [pytest.mark.once, pytest.mark.aside]
+pytestmark = pytest.mark.once
 
 SAMPLE = [
     "cell tenant.change admin: yes → no",

@@ -12,7 +12,7 @@ import pytest
 
 from tests.processes import ROOT, Stack
 
-pytestmark = [pytest.mark.once, pytest.mark.aside]
+pytestmark = pytest.mark.once
 
 
 def blocks() -> list[str]:
