@@ -222,7 +222,8 @@ class Hub:
             if actor is None:
                 connection.close(NoSeat())
             elif connection.actor == before:
-                _follow(connection, actor)
+                if actor != before:
+                    _follow(connection, actor)
             else:
                 overtaken.add(before.seat)  # an event was quicker than this look, which may be the older one
         if overtaken:
