@@ -10,9 +10,11 @@ from functools import lru_cache
 from itertools import product
 
 from tenants.permissions import Facts, Rule, Verb, rule_for
-from tenants.roles import BUILTIN, Posting, Role, RoomKind, RoomRole, TenantRole
+from tenants.roles import BUILTIN, Posting, Role, RoomKind, RoomRole
 
-_LOWEST, _HIGHEST = BUILTIN[TenantRole.GUEST], BUILTIN[TenantRole.OWNER]
+_LOWEST, _LOW, _HIGH, _HIGHEST = (BUILTIN[each] for each in ("guest", "member", "moderator", "owner"))
+_STANDING = {-1: (_LOW, _HIGH), 0: (_LOW, _LOW), 1: (_HIGH, _LOW)}
+"""Two roles, neither the lowest nor the highest, by how their ranks compare."""
 
 
 def lacking(role: Role, other: Role) -> list[Verb]:
@@ -24,11 +26,20 @@ def lacking(role: Role, other: Role) -> list[Verb]:
     ]
 
 
-@lru_cache(maxsize=4096)
+def giving(role: Role, grant: Role) -> Facts:
+    """What the table asks about a role that somebody with this one would give."""
+    return Facts(grant=grant, exceeds=grant.rank > role.rank or bool(lacking(role, grant)))
+
+
 def implies(rule: Rule, role: Role, wider: Rule, holder: Role) -> bool:
     """Whether `holder` may, by the rule `wider`, wherever `role` may by `rule`."""
-    if rule is wider and role.rank <= holder.rank:
-        return True
+    return _implied(rule, wider, (role.rank > holder.rank) - (role.rank < holder.rank))
+
+
+@lru_cache(maxsize=4096)
+def _implied(rule: Rule, wider: Rule, order: int) -> bool:
+    """Of two roles, rules see only whose rank is higher: what is found counts for all that stand like these."""
+    role, holder = _STANDING[order]
     return all(wider(holder, facts) for facts in _situations(role, holder) if rule(role, facts))
 
 

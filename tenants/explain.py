@@ -7,12 +7,13 @@ from uuid import UUID
 from tenants import permissions
 from tenants.access import actor_from
 from tenants.actor import Actor
+from tenants.covering import giving
 from tenants.invitations import why_not
 from tenants.models import Membership
 from tenants.permissions import Explanation, Facts, Verb, require
 from tenants.queries import last_owner, member_seen_by, shares_with
 from tenants.roles import Role, TenantRole
-from tenants.services import about, granting, role_named
+from tenants.services import about, role_named
 
 RoomFacts = Callable[[Actor, Actor, UUID | None, UUID | None, Facts], Facts]
 
@@ -52,7 +53,7 @@ def explain(
 def _facts(subject: Actor, target: Membership | None, grant: Role | None) -> Facts:
     if target is None:
         alone = subject.role.name == TenantRole.OWNER and last_owner(subject.seat, subject.tenant)
-        return replace(granting(subject, grant) if grant else Facts(), last_owner=alone)
+        return replace(giving(subject.role, grant) if grant else Facts(), last_owner=alone)
     return replace(about(subject, target, grant), shared=shares_with(subject, target))
 
 

@@ -17,11 +17,12 @@ from core.errors import Forbidden, Invalid, NotFound
 from tenants import hooks
 from tenants.access import actor_from, reread
 from tenants.actor import Actor
+from tenants.covering import giving
 from tenants.locks import lock_seats, lock_tenant, share_seats
 from tenants.models import Invitation, Membership, active_seat
 from tenants.permissions import Facts, Verb, allows, require
 from tenants.queries import invitation_seen_by
-from tenants.services import granting, role_named
+from tenants.services import role_named
 
 TERM = timedelta(days=7)
 LONGEST_TERM = timedelta(days=365)
@@ -56,7 +57,7 @@ def create_invitation(
     """A link for `max_uses` people (1 to 10,000), for 7 days unless `expires_at` says otherwise (365 at most)."""
     share_seats([actor.seat])
     actor = reread(actor)
-    require(actor.role, Verb.INVITATION_CREATE, granting(actor, role_named(actor, tenant_role)))
+    require(actor.role, Verb.INVITATION_CREATE, giving(actor.role, role_named(actor, tenant_role)))
     token = secrets.token_urlsafe(32)
     invitation = Invitation.objects.create(
         tenant_id=actor.tenant,
@@ -141,7 +142,7 @@ def _standing(token: str) -> Invitation:
     inviter = actor_from(found.inviter)
     if found.role not in inviter.policy.roles:
         raise _gone()
-    if not allows(inviter.role, Verb.INVITATION_CREATE, granting(inviter, inviter.policy.role(found.role))):
+    if not allows(inviter.role, Verb.INVITATION_CREATE, giving(inviter.role, inviter.policy.role(found.role))):
         raise _gone()
     return found
 

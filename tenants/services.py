@@ -1,7 +1,7 @@
 """What happens to organizations and seats: one story a function. Invitations have a file of their own."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from core.errors import Conflict, Invalid
 from tenants import hooks
 from tenants.access import reread
 from tenants.actor import Actor
-from tenants.covering import lacking
+from tenants.covering import giving
 from tenants.locks import lock_seats, lock_tenant
 from tenants.models import Membership, Tenant
 from tenants.names import checked_name, checked_slug
@@ -94,18 +94,12 @@ def transfer(actor: Actor, user: UUID) -> Membership:
 def about(actor: Actor, seat: Membership, grant: Role | None = None) -> Facts:
     """What the table asks about a seat that the actor acts on."""
     own = seat.pk == actor.seat
-    return Facts(
+    return replace(
+        giving(actor.role, grant) if grant else Facts(),
         own=own,
         target=actor.policy.role(seat.role),
-        grant=grant,
-        exceeds=grant is None or bool(lacking(actor.role, grant)),
         last_owner=own and actor.role.name == TenantRole.OWNER and last_owner(seat.pk, seat.tenant_id),
     )
-
-
-def granting(actor: Actor, grant: Role) -> Facts:
-    """What the table asks about a role that the actor gives to nobody in particular."""
-    return Facts(grant=grant, exceeds=bool(lacking(actor.role, grant)))
 
 
 def role_named(actor: Actor, name: str, field: str = "tenant_role") -> Role:

@@ -4,10 +4,10 @@ from msgspec import UNSET, Struct, UnsetType
 
 from core.wire import moment, moment_or_none
 from tenants.actor import Actor
+from tenants.covering import giving
 from tenants.models import Invitation, Membership
 from tenants.permissions import OPTIONS, TABLE, Facts, Verb, allows, rule_for, words_of
 from tenants.roles import Policy, Role
-from tenants.services import granting
 
 
 class Person(Struct, frozen=True, kw_only=True):
@@ -175,7 +175,9 @@ def _cells(role: Role) -> dict[str, str]:
 
 
 def abilities_shape(actor: Actor) -> AbilitiesShape:
-    may = [role for role in _ranked(actor.policy) if allows(actor.role, Verb.INVITATION_CREATE, granting(actor, role))]
+    may = [
+        role for role in _ranked(actor.policy) if allows(actor.role, Verb.INVITATION_CREATE, giving(actor.role, role))
+    ]
     return AbilitiesShape(
         tenant_role=actor.role.name,
         version=actor.policy.version,
