@@ -538,6 +538,40 @@ def test_the_matrix_is_for_members_and_says_what_decides(acme: Acme) -> None:
     assert set(roles["guest"]["cells"]) == {str(verb) for verb in TABLE}
 
 
+@committed
+def test_the_same_role_made_many_times_at_once_is_made_once(acme: Acme, at_once: Callable[..., list[Any]]) -> None:
+    role = {"name": "keeper", "rank": 25, "base": "member", "cells": {"tenant.change": "yes"}}
+    answers = at_once(*[partial(acme.admin.ask, "POST", "tenants/acme/roles/", role)] * 20)
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 19
+    found = {each["name"]: each for each in acme.member.get("tenants/acme/roles/")["roles"]}
+    assert found["keeper"]["cells"]["tenant.change"] == "yes"
+
+
+@committed
+def test_cells_changed_at_once_are_all_changed(acme: Acme, at_once: Callable[..., list[Any]]) -> None:
+    verbs = ["room.create", "room.join", "message.edit", "message.react"]
+    change = partial(acme.owner.ask, "PATCH", "tenants/acme/roles/member/")
+    answers = at_once(*(partial(change, {"cells": {verb: "no"}}) for verb in verbs * 2))
+    assert {answer.status_code for answer in answers} == {200}
+    found = {each["name"]: each for each in acme.member.get("tenants/acme/roles/")["roles"]}
+    assert found["member"]["changed"] == sorted(verbs)
+
+
+@committed
+def test_an_ability_taken_while_it_is_given_on_is_given_by_nobody_who_lacks_it(
+    acme: Acme, at_once: Callable[..., list[Any]]
+) -> None:
+    """The owner takes it from admins while an admin gives it to moderators: one of the two is first."""
+    path = "tenants/acme/roles/"
+    taken, given = at_once(
+        partial(acme.owner.ask, "PATCH", f"{path}admin/", {"cells": {"tenant.change": "no"}}),
+        partial(acme.admin.ask, "PATCH", f"{path}moderator/", {"cells": {"tenant.change": "yes"}}),
+    )
+    assert taken.status_code == 200 and given.status_code in (200, 403)
+    again = acme.admin.ask("PATCH", f"{path}guest/", {"cells": {"tenant.change": "yes"}})
+    assert again.status_code == 403
+
+
 def test_everyone_learns_why_of_themselves_and_admins_of_those_below(acme: Acme) -> None:
     path = "tenants/acme/permissions/explain/"
     refused = acme.member.get(f"{path}?verb=seat.remove&target={acme.guest.id}")
