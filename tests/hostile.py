@@ -4,7 +4,6 @@ Prints `set` once everything is under way, and at its end how many connections t
 """
 
 import json
-import os
 import selectors
 import socket
 import sys
@@ -245,7 +244,6 @@ def ready() -> None:
 
 
 if __name__ == "__main__":
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # in life it keeps a machine of its own busy
     hostile = Hostile(int(sys.argv[2]), *sys.argv[3:])
     began = time.monotonic()
     getattr(hostile, sys.argv[1])()

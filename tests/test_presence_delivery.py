@@ -17,8 +17,6 @@ from tests.sockets import Socket
 pytestmark = pytest.mark.once  # chooses its stacks itself
 PROMISED = 30.0
 """Seconds after which whoever's process was killed is gone."""
-LIED_TO = 60.0
-"""Seconds in which everyone comes to see the same, where a third of what processes say is lost: no promise."""
 
 
 def told(socket: Socket) -> list[dict[str, Any]]:
@@ -202,4 +200,4 @@ async def test_over_a_layer_that_lies_everyone_comes_to_see_the_same(make_stack:
             await sockets[1].do("subscribe", room=room)
             await asyncio.sleep(1.2)
         for socket in sockets:
-            await sees(socket, room, *people, patience=LIED_TO)
+            await sees(socket, room, *people, patience=PROMISED)
